@@ -1,0 +1,56 @@
+"""How fast an activity goes and when it will be done."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, final
+
+from evonas.report.formatting import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@final
+@dataclass
+class Pace:
+    """The current activity of a study; `clock` returns seconds."""
+
+    clock: Callable[[], float] = time.monotonic
+    activity: str = ""
+    done: int = 0
+    total: int = 0
+    _since: float = field(default=0.0, repr=False)
+    _first: int = field(default=0, repr=False)
+
+    def update(self, activity: str, done: int, total: int) -> None:
+        """Take a report of progress; another activity, another total or fewer done begin anew."""
+        if (activity, total) != (self.activity, self.total) or done < self.done:
+            self._since, self._first = self.clock(), done
+        self.activity, self.done, self.total = activity, done, total
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is left to do."""
+        return self.done < self.total
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the activity began."""
+        return self.clock() - self._since
+
+    @property
+    def left(self) -> float | None:
+        """Expected seconds to the end by the pace so far; None before anything is done."""
+        progressed = self.done - self._first
+        if progressed <= 0:
+            return None
+        return self.elapsed / progressed * (self.total - self.done)
+
+    def words(self) -> str:
+        """Such as `about 30 s left`, or for how long it has been going while nothing is done yet."""
+        if not self.busy:
+            return "done"
+        left = self.left
+        return f"{duration(self.elapsed)} so far" if left is None else f"about {duration(max(1.0, round(left)))} left"

@@ -1,0 +1,108 @@
+"""`evonas predict`."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+from evonas.cli._typer import Argument, JsonFlag, Option
+from evonas.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from surrogates import HardwareTarget, ModelSpec, Prediction
+
+SHOWN = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "latency_cycles": "cycles"}
+INTERVAL = 0.9
+
+
+class ActivationName(StrEnum):
+    """Activations of the hidden layers."""
+
+    RELU = "relu"
+    LEAKY_RELU = "leaky_relu"
+    HARD_TANH = "hard_tanh"
+
+
+def predict(
+    spec: Annotated[
+        str,
+        Argument(
+            metavar="SPEC",
+            help="A topology such as 16-32-16-5, a JSON file of a network, or a design.json.",
+            show_default=False,
+        ),
+    ],
+    weight_bits: Annotated[int | None, Option(help="Of a topology: bits of the weights; 6.")] = None,
+    activation_bits: Annotated[int | None, Option(help="Of a topology: bits of the hidden activations; 6.")] = None,
+    input_bits: Annotated[int | None, Option(help="Of a topology: bits of the inputs; 8.")] = None,
+    sparsity: Annotated[float | None, Option(help="Of a topology: fraction of the weights pruned; 0.")] = None,
+    activation: Annotated[
+        ActivationName | None,
+        Option(metavar="NAME", help="Of a topology: relu, leaky_relu or hard_tanh in the hidden layers; relu."),
+    ] = None,
+    part: Annotated[str, Option(help="Part name of the FPGA.")] = "xcvu13p-flga2577-2-e",
+    clock_period_ns: Annotated[float, Option(help="Clock period in nanoseconds.")] = 5.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict LUT, FF, DSP and cycles of a network that is neither trained nor synthesised, with 90 % intervals.
+
+    The surrogate learned from the synthesis results that come with the package; it is the one a study starts with.
+    """
+    with guarded():
+        from evonas.cli.output import emit
+        from evonas.cli.specs import Shorthand, read_spec
+        from surrogates import HardwareTarget, start_surrogate
+
+        name = None if activation is None else activation.value
+        network = read_spec(spec, Shorthand(weight_bits, activation_bits, input_bits, sparsity, name))
+        target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
+        prediction = start_surrogate().predict([network], target)
+        data = prediction_data(network, target, prediction)
+        if as_json:
+            emit(data)
+        else:
+            _show(network, data)
+
+
+def prediction_data(network: "ModelSpec", target: "HardwareTarget", prediction: "Prediction") -> dict[str, Any]:
+    """What `evonas predict --json` prints; the values are of the first network of `prediction`."""
+    values = {
+        metric: {
+            "value": float(prediction.mean[metric][0]),
+            "lower": float(prediction.lower[metric][0]),
+            "upper": float(prediction.upper[metric][0]),
+            "std": float(prediction.std[metric][0]),
+        }
+        for metric in SHOWN
+    }
+    period = target.clock_period_ns
+    values["latency_ns"] = {key: value * period for key, value in values["latency_cycles"].items()}
+    return {
+        "stage": prediction.stage.label,
+        "surrogate_version": prediction.version,
+        "interval": INTERVAL,
+        "target": target.to_dict(),
+        "predicted": values,
+        "spec": network.to_dict(),
+    }
+
+
+def _show(network: "ModelSpec", data: dict[str, Any]) -> None:
+    from evonas.cli._rich import Text, console, table
+    from evonas.report.formatting import count, decimal, describe, shortest
+
+    def row(name: str, found: dict[str, float], digits: int) -> list[str]:
+        return [name, *(decimal(found[k], digits) if digits else count(found[k]) for k in ("value", "lower", "upper"))]
+
+    out = console()
+    values = data["predicted"]
+    rows = [row(name, values[metric], int(metric == "latency_cycles")) for metric, name in SHOWN.items()]
+    rows.append(row("latency (ns)", values["latency_ns"], 1))
+    period = shortest(data["target"]["clock_period_ns"])
+    out.print(Text(describe(network), style="bold"))
+    out.print(Text(f"inputs {network.input_bits} bit; {data['target']['part']} at {period} ns"))
+    out.print(
+        table(
+            [("", "left"), ("predicted", "right"), ("90 % from", "right"), ("to", "right")],
+            rows,
+            caption=f"stage {data['stage']}, surrogate {data['surrogate_version']}",
+        )
+    )

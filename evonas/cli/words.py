@@ -1,0 +1,160 @@
+"""Events of a study in words: the lines of the plain view and of the live view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evonas.cli.rows import generation_row, task_of
+from evonas.report.formatting import MISSING, count, decimal, duration, percent, quantity, shortest
+from evonas.study.events import Asked, Chosen, Failed, Finished, HandedOver, Recalibrated, Started, Synthesised, Told
+from surrogates import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evonas.cli._rich import Table
+    from evonas.cli.rows import GenerationRow
+    from evonas.study.events import Event
+    from evonas.study.state import StudyState
+
+ACTIVITIES = {"train": "training", "synthesise": "synthesis", "refit": "refit"}
+
+
+def activity_name(activity: str) -> str:
+    """An activity as the views call it."""
+    return ACTIVITIES.get(activity, activity)
+
+
+def headline(state: StudyState) -> str:
+    """What is studied, in one line."""
+    task = task_of(state)
+    if state.started is None:
+        return "study"
+    search, synthesis = state.config["search"], state.config.get("synthesis", {})
+    population = search.get("population_size")
+    parts = [
+        f"{task['name']} ({task['provenance']})",
+        quantity(int(search["generations"]), "generation") + (f" of {population}" if population else ""),
+    ]
+    if "part" in synthesis:
+        parts.append(f"{synthesis['part']} at {shortest(synthesis.get('clock_period_ns'))} ns")
+    parts.append(f"seed {state.config.get('seed', MISSING)}")
+    return ", ".join(parts)
+
+
+def generation_table(rows: Sequence[GenerationRow], provenance: str) -> Table:
+    """Generations below each other; fits 80 columns."""
+    from evonas.cli._rich import table
+
+    return table(
+        [
+            ("generation", "right"),
+            ("trained", "right"),
+            ("failed", "right"),
+            ("hypervolume", "right"),
+            ("best acc. %", "right"),
+            ("smallest LUT", "right"),
+            ("seconds", "right"),
+        ],
+        (
+            (
+                str(row.generation),
+                f"{row.trained}/{row.asked - row.reused - row.dropped}",
+                str(row.failed),
+                decimal(row.hypervolume, 4),
+                percent(row.best_accuracy),
+                count(row.smallest_lut_predicted),
+                decimal(row.seconds, 1),
+            )
+            for row in rows
+        ),
+        caption=f"acc.: validation split, {provenance}; LUT: as predicted",
+    )
+
+
+def recalibration_line(event: Recalibrated) -> str:
+    """Median LUT error and coverage of the 90 % interval, before and after a refit."""
+    version = event.surrogate_version
+    parts = [f"recalibrated after generation {event.generation}, surrogate {version[:12]}"]
+    if errors := _changes(event.summary, "median_relative_error"):
+        parts.append(f"median LUT error {', '.join(errors)}")
+    if covered := _changes(event.summary, "coverage"):
+        parts.append(f"90 % interval covers {', '.join(covered)}")
+    return "; ".join(parts)
+
+
+def _changes(summary: dict[str, Any], measure: str) -> list[str]:
+    """A measure of the LUT predictions on the front and at random, before and after; what was not measured is left out.
+
+    `summary` is a `surrogates.recalibration.RecalibrationSummary` as plain data.
+    """
+    found = []
+    for role, where in (("front", "on the front"), ("random", "at random")):
+        values = [
+            summary.get(when, {}).get(role, {}).get("lut", {}).get(measure) for when in ("before", "after")
+        ]
+        if any(value is not None for value in values):
+            change = " -> ".join(MISSING if v is None else f"{percent(v, 1)} %" for v in values)
+            found.append(f"{where} {change}")
+    return found
+
+
+def event_line(event: Event, state: StudyState) -> str | None:
+    """An event in one line; None for those that only progress tells."""
+    match event:
+        case Started():
+            return headline(state)
+        case Asked():
+            row = generation_row(state, state.generations[event.generation])
+            again = f", {row.reused} known already" if row.reused else ""
+            dropped = f", {row.dropped} outside the constraints" if row.dropped else ""
+            return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{again}{dropped}"
+        case Told():
+            return _told_line(state, generation_row(state, state.generations[event.generation]))
+        case Failed():
+            why = f"{event.failure.kind.value}: {first_line(event.failure.message)}"
+            return f"candidate {event.candidate} failed: {why}"
+        case Chosen():
+            return f"{quantity(len(event.picks), 'design')} chosen for synthesis ({event.purpose})"
+        case Synthesised():
+            return synthesis_line(event)
+        case Recalibrated():
+            return recalibration_line(event)
+        case HandedOver():
+            return f"candidate {event.candidate} handed over: {event.directory}"
+        case Finished():
+            return f"finished: {event.reason}, {duration(event.wall_time_s)}"
+        case _:
+            return None
+
+
+def _told_line(state: StudyState, row: GenerationRow) -> str:
+    provenance = task_of(state)["provenance"]
+    return (
+        f"generation {row.generation}: {row.trained} trained, {row.failed} failed, "
+        f"hypervolume {decimal(row.hypervolume, 4)}, best validation accuracy {percent(row.best_accuracy)} % "
+        f"({provenance}), smallest predicted LUT {count(row.smallest_lut_predicted)}, "
+        f"{duration(row.seconds)}"
+    )
+
+
+def synthesis_line(event: Synthesised) -> str:
+    """One synthesis: the highest stage it reached, or why it stopped."""
+    head = f"candidate {event.candidate} ({event.purpose})"
+    if event.failure is not None:
+        return f"{head} synthesis failed: {event.failure.kind.value}: {first_line(event.failure.message)}"
+    record = max(event.records, key=lambda r: r.stage, default=None)
+    if record is None:
+        return f"{head} synthesised, nothing reported"
+    checked = f", {record.verified_vectors} vectors bit for bit" if record.verified_vectors else ""
+    stage = "synthesised" if record.stage == Stage.SYNTHESISED else record.stage.label
+    return (
+        f"{head} {stage}: {count(record.lut)} LUT, {count(record.ff)} FF, {count(record.dsp)} DSP, "
+        f"{shortest(record.latency_cycles)} cycles{checked}, {duration(event.wall_time_s)}"
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line of a tool's message, cut to what a line can bear."""
+    line = text.strip().splitlines()[0] if text.strip() else "no message"
+    return line if len(line) <= 160 else line[:159] + "…"

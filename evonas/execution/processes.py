@@ -1,0 +1,128 @@
+"""A pool of worker processes on this machine, with effective cancellation and one victim per crash.
+
+`concurrent.futures` breaks the whole pool when a worker is killed and cannot stop a running call; here each worker has
+its own pipe, so a death (for instance by the kernel for memory) is known to belong to one job, and is replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any, final
+
+from evonas.errors import ConfigurationError, EvonasError, Failure, FailureKind, ProtocolError
+from evonas.execution.base import Job, Outcome
+from evonas.execution.worker import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+
+@final
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    job: Job | None = None
+
+
+@final
+class ProcessExecutor:
+    """`workers` processes that each get `context` once and then one job at a time."""
+
+    def __init__(self, workers: int, context: Any = None) -> None:
+        if workers < 1:
+            raise ConfigurationError("execution.workers", workers, "must be at least 1")
+        self.capacity = workers
+        self._context = context
+        self._spawn = multiprocessing.get_context("spawn")  # a fork would copy torch's threads and locks
+        self._workers: list[_Worker] = []
+        self._waiting: deque[Job] = deque()
+        self._ended: list[Outcome] = []
+
+    def submit(self, job: Job) -> None:
+        """Queue a job and start it if a worker is free."""
+        running = {w.job.key for w in self._workers if w.job}
+        if job.key in running or any(job.key == other.key for other in self._waiting):
+            raise ProtocolError(f"job {job.key!r} was submitted twice")
+        self._waiting.append(job)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        while self._waiting:
+            worker = next((w for w in self._workers if w.job is None), None)
+            if worker is None:
+                if len(self._workers) >= self.capacity:
+                    return
+                worker = self._start()
+            worker.job = self._waiting.popleft()
+            try:
+                worker.pipe.send(worker.job)
+            except (BrokenPipeError, ConnectionResetError):  # it died while idle: not the job's fault
+                self._waiting.appendleft(worker.job)
+                self._discard(worker)
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._spawn.Pipe()
+        process = self._spawn.Process(target=serve, args=(theirs,), daemon=False)
+        process.start()
+        theirs.close()
+        ours.send(self._context)
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def collect(self, timeout_s: float | None = None) -> Sequence[Outcome]:
+        """Wait for at least one outcome. Raises the error of a job that failed for the user to mend."""
+        busy = {w.pipe: w for w in self._workers if w.job is not None}
+        if not self._ended and busy:
+            for pipe in connection.wait(list(busy), timeout_s):
+                self._receive(busy[pipe])  # type: ignore[index]
+        self._dispatch()
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _receive(self, worker: _Worker) -> None:
+        job = worker.job
+        if job is None:
+            return
+        try:
+            reply = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            worker.process.join()
+            code = worker.process.exitcode
+            cause = f"was killed by signal {-code}" if code is not None and code < 0 else f"exited with {code}"
+            hint = "; often the kernel, for lack of memory" if code == -9 else ""
+            self._ended.append(Outcome(job.key, failure=Failure(FailureKind.WORKER_DIED, f"the worker {cause}{hint}")))
+            self._discard(worker)
+            return
+        worker.job = None
+        if isinstance(reply, EvonasError):
+            raise reply
+        self._ended.append(reply)
+
+    def cancel(self, key: str) -> None:
+        """Drop a waiting job, or kill the worker that runs it."""
+        failure = Failure(FailureKind.CANCELLED, "cancelled")
+        for job in [job for job in self._waiting if job.key == key]:
+            self._waiting.remove(job)
+            self._ended.append(Outcome(key, failure=failure))
+        for worker in [w for w in self._workers if w.job is not None and w.job.key == key]:
+            self._ended.append(Outcome(key, failure=failure))
+            self._discard(worker)
+
+    def _discard(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+
+    def close(self) -> None:
+        """Kill all workers."""
+        self._waiting.clear()
+        for worker in list(self._workers):
+            self._discard(worker)

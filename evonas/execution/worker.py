@@ -1,0 +1,53 @@
+"""What a worker does: run one job, and turn whatever goes wrong into a value."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from multiprocessing import connection, parent_process
+from typing import TYPE_CHECKING, Any
+
+from evonas.errors import EvonasError, Failure, FailureKind
+from evonas.execution.base import Job, Outcome
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+
+def run_job(context: Any, job: Job) -> Outcome:
+    """Run a job. Errors for the user (a full disk, say) pass through; any other exception is the job's failure."""
+    try:
+        return Outcome(job.key, job.function(context, *job.arguments))
+    except EvonasError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary: one candidate's bug must not end the search
+        text = "".join(traceback.format_exception(error)[-3:]).strip()
+        return Outcome(job.key, failure=Failure(FailureKind.WORKER_DIED, f"{type(error).__name__}: {error}\n{text}"))
+
+
+def serve(pipe: Connection) -> None:
+    """Main function of a worker process: first message is the context, then jobs, until the pipe closes."""
+    # Ctrl-C in a terminal reaches the whole process group; stopping is the driver's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_the_driver, daemon=True).start()
+    try:
+        context = pipe.recv()
+        while True:
+            job = pipe.recv()
+            try:
+                reply: Outcome | EvonasError = run_job(context, job)
+            except EvonasError as error:
+                reply = error
+            pipe.send(reply)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _follow_the_driver() -> None:
+    """End this process when the driver dies, even by kill -9, so that no worker is left behind."""
+    driver = parent_process()
+    if driver is not None:
+        connection.wait([driver.sentinel])
+        os._exit(1)

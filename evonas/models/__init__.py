@@ -1,0 +1,1 @@
+"""Networks: the exact fixed-point form in numpy and the trainable form in torch."""

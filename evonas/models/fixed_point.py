@@ -1,0 +1,241 @@
+"""Exact fixed-point arithmetic in numpy, with the semantics of `ap_fixed`, and networks made of it.
+
+A `QuantisedNetwork` is what training hands to everything behind it: the hardware, the ONNX export and the reference
+that both are compared with. All arithmetic is in float64, which is exact here: no accumulator of a supported network
+needs more than 53 bits (`QuantisedDense.accumulator_type` raises otherwise).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, final
+
+import numpy as np
+
+from evonas.errors import ConfigurationError
+from surrogates import ModelSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Rounding = Literal["TRN", "RND", "RND_CONV"]
+Overflow = Literal["WRAP", "SAT"]
+LEAKY_SLOPE = 0.125  # a power of two, so that leaky ReLU is exact in hardware
+
+
+@final
+@dataclass(frozen=True)
+class FixedPoint:
+    """A type `ap_[u]fixed<width, integer, rounding, overflow>`; `integer` includes the sign bit, as in HLS.
+
+    Rounding: TRN floors, RND rounds half up, RND_CONV rounds half to even. Overflow: WRAP keeps the low bits, SAT
+    saturates (Vitis HLS user guide UG1399, "Arbitrary precision fixed-point data types").
+    """
+
+    signed: bool
+    width: int
+    integer: int
+    rounding: Rounding = "TRN"
+    overflow: Overflow = "WRAP"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width <= 53:
+            raise ConfigurationError("fixed-point width", self.width, "must lie between 1 and 53 bits")
+
+    @property
+    def fraction(self) -> int:
+        """Number of fraction bits (may be negative)."""
+        return self.width - self.integer
+
+    @property
+    def lsb(self) -> float:
+        """Value of the least significant bit."""
+        return 2.0**-self.fraction
+
+    @property
+    def low(self) -> float:
+        """Smallest representable value."""
+        return -(2.0 ** (self.integer - 1)) if self.signed else 0.0
+
+    @property
+    def high(self) -> float:
+        """Largest representable value."""
+        return 2.0 ** (self.integer - (1 if self.signed else 0)) - self.lsb
+
+    @property
+    def kif(self) -> tuple[int, int, int]:
+        """(keep negative, integer bits without the sign, fraction bits), the notation of HGQ and alkaid."""
+        return int(self.signed), self.integer - int(self.signed), self.fraction
+
+    def codes(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Integer codes of x (any shape): value = code * lsb."""
+        scaled = np.asarray(x, np.float64) * 2.0**self.fraction
+        if self.rounding == "RND_CONV":
+            rounded = np.rint(scaled)
+        else:
+            rounded = np.floor(scaled + (0.5 if self.rounding == "RND" else 0.0))
+        low, high = self.low / self.lsb, self.high / self.lsb
+        if self.overflow == "SAT":
+            codes = np.clip(rounded, low, high)
+        else:
+            codes = np.mod(rounded - low, 2.0**self.width) + low
+        return np.asarray(codes, np.int64)
+
+    def quantise(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Nearest representable values of x by this type's rounding and overflow; float64, exact."""
+        return np.asarray(self.codes(x) * self.lsb, np.float64)
+
+    def __str__(self) -> str:
+        """In hls4ml's notation, for instance `ufixed<6,2,RND,SAT>`."""
+        prefix = "fixed" if self.signed else "ufixed"
+        return f"{prefix}<{self.width},{self.integer},{self.rounding},{self.overflow}>"
+
+    @classmethod
+    def parse(cls, text: str) -> FixedPoint:
+        """Read `[ap_][u]fixed<width,integer[,rounding[,overflow]]>`."""
+        match = re.fullmatch(r"(?:ap_)?(u?)fixed<(\d+),\s*(-?\d+)(?:,\s*(?:AP_)?(\w+))?(?:,\s*(?:AP_)?(\w+))?>", text)
+        rounding, overflow = (match[4] or "TRN", match[5] or "WRAP") if match else ("", "")
+        if match is None or rounding not in ("TRN", "RND", "RND_CONV") or overflow not in ("WRAP", "SAT"):
+            raise ConfigurationError("fixed-point type", text, "must look like fixed<8,3,RND,SAT>")
+        return cls(not match[1], int(match[2]), int(match[3]), rounding, overflow)  # type: ignore[arg-type]
+
+    @classmethod
+    def holding(cls, low: float, high: float, fraction: int) -> FixedPoint:
+        """Narrowest type with `fraction` fraction bits that holds [low, high] without overflow."""
+        signed = low < 0
+        integer = int(signed) - fraction
+        while True:
+            kind = cls(signed, max(integer + fraction, 1), max(integer, 1 - fraction))
+            if kind.low <= low and high <= kind.high:
+                return kind
+            integer += 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class QuantisedDense:
+    """y = cast(activation(x W + b)) with integer codes for weights (n_in, n_out) and biases (n_out,).
+
+    `output_type` None keeps the accumulator at full precision (the last layer). Leaky ReLU multiplies negative
+    accumulators by 1/8; hard tanh is the saturating cast itself.
+    """
+
+    weight_codes: NDArray[np.int64]
+    weight_type: FixedPoint
+    bias_codes: NDArray[np.int64]
+    bias_type: FixedPoint
+    activation: str
+    output_type: FixedPoint | None
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Weights (n_in, n_out) as real numbers."""
+        return np.asarray(self.weight_codes * self.weight_type.lsb, np.float64)
+
+    @property
+    def bias(self) -> NDArray[np.float64]:
+        """Biases (n_out,) as real numbers."""
+        return np.asarray(self.bias_codes * self.bias_type.lsb, np.float64)
+
+    def accumulator_type(self, input_type: FixedPoint) -> FixedPoint:
+        """The narrowest type in which no partial sum in any order rounds or overflows."""
+        magnitude = max(abs(input_type.low), abs(input_type.high))
+        bound = float((np.abs(self.weight).sum(axis=0) * magnitude + np.abs(self.bias)).max(initial=0.0))
+        fraction = max(input_type.fraction + self.weight_type.fraction, self.bias_type.fraction)
+        integer = 1 + max(math.ceil(math.log2(bound + 2.0**-fraction)), 1 - fraction)
+        if integer + fraction > 53:
+            raise ConfigurationError("accumulator width", integer + fraction, "must be at most 53 bits")
+        return FixedPoint(True, integer + fraction, integer)
+
+    def result_type(self, input_type: FixedPoint) -> FixedPoint:
+        """Type of what leaves the layer."""
+        return self.output_type or self.accumulator_type(input_type)
+
+    def forward(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Exact outputs (n, n_out) for inputs (n, n_in) that lie on the input type's grid."""
+        accumulator = x @ self.weight + self.bias
+        if self.activation == "relu":
+            accumulator = np.maximum(accumulator, 0.0)
+        elif self.activation == "leaky_relu":
+            accumulator = np.where(accumulator < 0, accumulator * LEAKY_SLOPE, accumulator)
+        return accumulator if self.output_type is None else self.output_type.quantise(accumulator)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class QuantisedNetwork:
+    """A trained network in exact fixed point. `spec` is what was really reached.
+
+    Inputs are quantised with `input_type` (outside the FPGA, ahead of the network).
+    """
+
+    spec: ModelSpec
+    input_type: FixedPoint
+    layers: tuple[QuantisedDense, ...]
+
+    def predict(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Exact outputs (n, n_outputs) of real-valued inputs (n, n_inputs)."""
+        hidden = self.input_type.quantise(x)
+        for layer in self.layers:
+            hidden = layer.forward(hidden)
+        return hidden
+
+    def input_types(self) -> tuple[FixedPoint, ...]:
+        """Type of what enters each layer."""
+        types = [self.input_type]
+        for layer in self.layers[:-1]:
+            types.append(layer.result_type(types[-1]))
+        return tuple(types)
+
+    @property
+    def nonzero_weights(self) -> tuple[int, ...]:
+        """Weights different from zero, per layer."""
+        return tuple(int(np.count_nonzero(layer.weight_codes)) for layer in self.layers)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of types and codes."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """One byte string that depends on the network alone; `from_bytes` takes it back. No pickle."""
+        header: dict[str, Any] = {"spec": self.spec.to_dict(), "input_type": str(self.input_type), "layers": []}
+        body = io.BytesIO()
+        for layer in self.layers:
+            header["layers"].append({
+                "weight_type": str(layer.weight_type),
+                "bias_type": str(layer.bias_type),
+                "activation": layer.activation,
+                "output_type": None if layer.output_type is None else str(layer.output_type),
+            })
+            np.save(body, layer.weight_codes.astype(np.int64), allow_pickle=False)
+            np.save(body, layer.bias_codes.astype(np.int64), allow_pickle=False)
+        return json.dumps(header, sort_keys=True).encode() + b"\n" + body.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> QuantisedNetwork:
+        """Read what `to_bytes` wrote."""
+        head, _, body = data.partition(b"\n")
+        header = json.loads(head)
+        stream = io.BytesIO(body)
+        layers = []
+        for layer in header["layers"]:
+            weight, bias = np.load(stream, allow_pickle=False), np.load(stream, allow_pickle=False)
+            output = layer["output_type"]
+            layers.append(
+                QuantisedDense(
+                    weight,
+                    FixedPoint.parse(layer["weight_type"]),
+                    bias,
+                    FixedPoint.parse(layer["bias_type"]),
+                    layer["activation"],
+                    None if output is None else FixedPoint.parse(output),
+                )
+            )
+        return cls(ModelSpec.from_dict(header["spec"]), FixedPoint.parse(header["input_type"]), tuple(layers))

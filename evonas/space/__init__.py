@@ -1,0 +1,8 @@
+"""Search spaces: integer genomes, their repair and variation, and the networks they stand for."""
+
+from evonas.space.base import GeneSpace, Phenotype, SearchSpace
+from evonas.space.genes import Condition, Gene
+from evonas.space.mlp import MlpSpace
+from evonas.space.operators import crossover, mutate
+
+__all__ = ["Condition", "Gene", "GeneSpace", "MlpSpace", "Phenotype", "SearchSpace", "crossover", "mutate"]

@@ -1,0 +1,1 @@
+"""The study: ask, measure, tell, recalibrate, verify."""

@@ -1,0 +1,120 @@
+"""The surrogate as part of a study: predicts what is asked, and learns from what is synthesised."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, final
+
+from evonas.errors import ConfigurationError, StudyMismatchError
+from evonas.objectives import Measurement
+from evonas.seeding import derive
+from surrogates import SpecError, Stage, SynthesisRecord, read_records
+from surrogates.records import TARGETS, records_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evonas.config import StudyConfig
+    from evonas.study.events import Recalibrated
+    from evonas.study.state import StudyState
+    from surrogates import HardwareTarget, ModelSpec
+    from surrogates.estimators import ResidualSurrogate
+
+
+@final
+class Forecast:
+    """Predictions as measurements of stage PREDICTED, each with the version of the surrogate as its source."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        self._target = config.target
+        self._kind = config.surrogate.estimator
+        self._seed = derive(config.seed, "surrogate")
+        self._start = self._read(config)
+        self.data_digest = records_digest(self._start)
+        self._surrogate = self.fresh().fit(self._start)
+
+    def _read(self, config: StudyConfig) -> list[SynthesisRecord]:
+        from surrogates.pretrained import start_records
+
+        path = config.surrogate.start_records
+        if path is None:
+            return start_records()
+        try:
+            records = read_records(path)
+        except FileNotFoundError as error:
+            raise ConfigurationError("surrogate.start_records", str(path), "no such file") from error
+        except SpecError as error:
+            raise ConfigurationError("surrogate.start_records", str(path), str(error)) from error
+        if not any(r.stage == Stage.SYNTHESISED for r in records):
+            raise ConfigurationError("surrogate.start_records", str(path), "holds no record of stage synthesised")
+        return records
+
+    def fresh(self) -> ResidualSurrogate:
+        """An unfitted surrogate of the configured kind."""
+        from surrogates.estimators import DEFAULT, KINDS, ResidualSurrogate
+
+        kind: Any = DEFAULT if self._kind == "default" else self._kind
+        if kind not in KINDS:
+            raise ConfigurationError("surrogate.estimator", kind, f"must be default, {' or '.join(KINDS)}")
+        return ResidualSurrogate(kind, seed=self._seed % 2**31)
+
+    @property
+    def surrogate(self) -> ResidualSurrogate:
+        """The surrogate in force."""
+        return self._surrogate
+
+    @property
+    def version(self) -> str:
+        """Version of the surrogate in force."""
+        return str(self._surrogate.version)
+
+    def predict(self, specs: Sequence[ModelSpec]) -> list[tuple[Measurement, ...]]:
+        """Hardware metrics of each spec, before anything is trained."""
+        target = self.target
+        prediction = self._surrogate.predict(specs, target)
+        source = f"surrogate {prediction.version}"
+        result = []
+        for row in range(len(specs)):
+            values = {name: (float(prediction.mean[name][row]), float(prediction.std[name][row])) for name in TARGETS}
+            cycles, std = values["latency_cycles"]
+            values["latency_ns"] = (cycles * target.clock_period_ns, std * target.clock_period_ns)
+            result.append(
+                tuple(Measurement(m, mean, source, spread, Stage.PREDICTED) for m, (mean, spread) in values.items())
+            )
+        return result
+
+    @property
+    def target(self) -> HardwareTarget:
+        """What predictions are for; until another tool has records, the open tool's surrogate speaks for it."""
+        return dataclasses.replace(self._target, tool=self._surrogate.records[0].target.tool)
+
+    def training_set(self, new: Sequence[SynthesisRecord], tool: str | None = None) -> list[SynthesisRecord]:
+        """Start records of the same tool as the new ones (or of `tool`), and the new ones."""
+        tools = {tool} if tool else {r.target.tool for r in new}
+        return [*(r for r in self._start if r.target.tool in tools), *new]
+
+    def adopt(self, surrogate: ResidualSurrogate) -> None:
+        """Put a refitted surrogate in force."""
+        self._surrogate = surrogate
+
+    def refit(self, state: StudyState, event: Recalibrated) -> None:
+        """Bring back the surrogate that `event` put in force. Raises `StudyMismatchError` if it comes out otherwise."""
+        new = synthesised_records(state, event.generation)
+        if new:
+            self._surrogate = self.fresh().fit(self.training_set(new))
+        if self.version != event.surrogate_version:
+            raise StudyMismatchError(
+                f"the surrogate comes out as {self.version}, the log says {event.surrogate_version}; "
+                "the study was made with another version of evonas"
+            )
+
+
+def synthesised_records(state: StudyState, generation: int) -> list[SynthesisRecord]:
+    """Records of stage SYNTHESISED that recalibrations up to and including `generation` brought, in log order."""
+    return [
+        record
+        for event in state.synthesised
+        if event.purpose == "recalibration" and event.generation <= generation
+        for record in event.records
+        if record.stage == Stage.SYNTHESISED and event.failure is None
+    ]

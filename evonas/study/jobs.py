@@ -1,0 +1,116 @@
+"""What workers do for a study. Plain data in, plain data out; the context of every job is the task."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from evonas.errors import Failure, FailureKind, StudyError
+from evonas.models.fixed_point import QuantisedNetwork
+from evonas.objectives import Measurement
+from evonas.tasks import Split
+from surrogates import HardwareTarget, ModelSpec, Stage
+
+if TYPE_CHECKING:
+    from evonas.synthesis.backend import SynthesisResult
+    from evonas.tasks import Task
+
+
+@final
+@dataclass(frozen=True)
+class Training:
+    """How candidates are trained."""
+
+    epochs: int
+    batch_size: int
+    clip: float
+    max_rows: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class TrainedCandidate:
+    """What a training job returns: validation scores and the network as bytes."""
+
+    measurements: tuple[Measurement, ...]
+    network: bytes
+    epochs: int
+    wall_time_s: float
+
+
+def train_candidate(
+    task: Task, spec: dict[str, Any], learning_rate: float, seed: int, training: Training
+) -> TrainedCandidate | Failure:
+    """Train one candidate and score its exact fixed-point form on the validation split."""
+    from evonas.training.trainer import Member, train  # torch is loaded where it is needed, not in the driver
+
+    start = time.perf_counter()
+    data = task.split("train")
+    if training.max_rows is not None:
+        data = Split(data.x[: training.max_rows], data.y[: training.max_rows])
+    member = Member(ModelSpec.from_dict(spec), learning_rate, seed)
+    (result,) = train(
+        [member], data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size
+    )
+    if isinstance(result, Failure):
+        return result
+    measurements = score(task, result.network, "validation")
+    seconds = time.perf_counter() - start
+    return TrainedCandidate(measurements, result.network.to_bytes(), result.epochs, seconds)
+
+
+def score(task: Task, network: QuantisedNetwork, split_name: str) -> tuple[Measurement, ...]:
+    """Scores of the exact network on one split; accuracy and error carry their binomial standard error."""
+    split = task.split(split_name)  # type: ignore[arg-type]
+    scores = task.score(network.predict(split.x), split)
+    result = []
+    for metric, value in scores.items():
+        std = math.sqrt(value * (1 - value) / len(split)) if metric in ("accuracy", "error") else None
+        result.append(Measurement(metric, value, split_name, std))
+    return tuple(result)
+
+
+@final
+@dataclass(frozen=True)
+class SynthesisOrder:
+    """How a network is to be synthesised."""
+
+    backend: str
+    options: dict[str, Any]
+    target: HardwareTarget
+    directory: str
+    timeout_s: float
+    vectors: int
+
+
+def synthesise_candidate(task: Task, network: bytes, order: SynthesisOrder) -> SynthesisResult:
+    """Synthesise one network in a fresh directory, checked on inputs of the validation split."""
+    from evonas.synthesis import choose
+    from evonas.synthesis.backend import SynthesisResult
+
+    directory = Path(order.directory)
+    try:
+        shutil.rmtree(directory, ignore_errors=True)  # what a killed run left half done
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise StudyError(f"{directory}: {error.strerror}; make room or mend the permissions, then resume") from error
+    backend = choose(order.backend, **order.options)
+    availability = backend.available()
+    if availability.version is None:
+        failure = Failure(FailureKind.TOOL_MISSING, f"{backend.name}: {availability.reason}")
+        return SynthesisResult(failure=failure)
+    vectors = np.asarray(task.split("validation").x[: order.vectors], np.float64)
+    return backend.synthesise(
+        QuantisedNetwork.from_bytes(network),
+        vectors,
+        order.target,
+        directory,
+        until=Stage.SYNTHESISED,
+        timeout_s=order.timeout_s,
+    )

@@ -1,0 +1,232 @@
+"""The rounds of real synthesis in a study: recalibrations during the search, and the final front.
+
+Both go the same way: choose, log the choice, synthesise what the log does not hold yet, log each result. A study that
+was killed half-way finds its choice in the log and goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from evonas.errors import Failure
+from evonas.execution import Job
+from evonas.seeding import stream
+from evonas.study.events import Chosen, HandedOver, Pick, Recalibrated, Synthesised
+from evonas.study.forecast import synthesised_records
+from evonas.study.jobs import SynthesisOrder, score, synthesise_candidate
+from surrogates import Stage
+
+if TYPE_CHECKING:
+    from evonas.study.state import CandidateState
+    from evonas.study.study import Study
+
+
+def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
+    """Synthesise the picks of `chosen` that have no result yet; returns all their results in the order of the picks."""
+
+    def results() -> dict[int, Synthesised]:
+        key = (chosen.purpose, chosen.generation)
+        return {e.candidate: e for e in study.state.synthesised if (e.purpose, e.generation) == key}
+
+    reasons = {pick.candidate: pick.reason for pick in chosen.picks}
+    started: dict[int, float] = {}
+
+    def done(key: str, value: Any) -> None:
+        candidate = int(key.rpartition("-")[2])
+        failure = value if isinstance(value, Failure) else value.failure
+        records = () if isinstance(value, Failure) else value.records
+        files = {} if isinstance(value, Failure) else value.files
+        study.record(
+            Synthesised(
+                candidate,
+                chosen.purpose,
+                reasons[candidate],
+                chosen.generation,
+                tuple(records),
+                failure,
+                {role: str(Path(path).relative_to(study.directory)) for role, path in files.items()},
+                time.perf_counter() - started[candidate],
+            )
+        )
+
+    missing = [pick.candidate for pick in chosen.picks if pick.candidate not in results()]
+    jobs = []
+    for candidate in missing:
+        started[candidate] = time.perf_counter()
+        arguments = (_network(study, candidate), _order(study, candidate))
+        jobs.append(Job(f"synthesise-{candidate}", synthesise_candidate, arguments))
+    study.run_jobs("synthesise", jobs, done)
+    return [results()[pick.candidate] for pick in chosen.picks]
+
+
+def _network(study: Study, candidate: int) -> bytes:
+    digest = study.state.candidates[candidate].network
+    return study.artefacts.get(digest) if digest else b""
+
+
+def _order(study: Study, candidate: int) -> SynthesisOrder:
+    from evonas.synthesis import choose
+
+    settings = study.config.synthesis
+    name = choose(settings.backend).name
+    options = {"csim": settings.csim} if name == "openrtl" else {}
+    directory = study.directory / "synthesis" / f"{candidate:04d}"
+    target = dataclasses.replace(study.config.target, tool=name)  # type: ignore[arg-type]
+    return SynthesisOrder(name, options, target, str(directory), settings.timeout_s, settings.vectors)
+
+
+def _synthesisable(study: Study) -> list[CandidateState]:
+    """Trained candidates, feasible by prediction, with a network to synthesise."""
+    state = study.state
+    return [
+        c
+        for n, c in state.candidates.items()
+        if c.network and c.failure is None and not any(state.violations(n, Stage.PREDICTED).values())
+    ]
+
+
+@final
+class Recalibration:
+    """Every `recalibrate_every` generations: synthesise a few candidates, refit the surrogate, re-score the population.
+
+    Acquisition (`surrogates.acquisition`) takes some from the predicted front, where errors hurt, some where the
+    surrogate is unsure or has seen nothing alike, and some at random, which alone give an unbiased error.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def run_if_due(self) -> None:
+        """Recalibrate when the last told generation calls for it and the log does not hold it yet."""
+        settings = self._study.config.surrogate
+        state = self._study.state
+        if not state.generations or state.generations[-1].told is None or not settings.recalibrate_every:
+            return
+        generation = state.generations[-1].generation
+        due = (generation + 1) % settings.recalibrate_every == 0 and settings.designs > 0
+        if due and all(r.generation != generation for r in state.recalibrations):
+            self._run(generation)
+
+    def _run(self, generation: int) -> None:
+        study = self._study
+        earlier = synthesised_records(study.state, generation - 1)
+        chosen = next(
+            (c for c in study.state.chosen if (c.purpose, c.generation) == ("recalibration", generation)), None
+        )
+        if chosen is None:
+            chosen = Chosen(generation, "recalibration", self._choose(generation))
+            study.record(chosen)
+        results = _synthesise(study, chosen)
+        start = time.perf_counter()
+        fresh = [
+            (record, event.reason)
+            for event in results
+            for record in event.records
+            if record.stage == Stage.SYNTHESISED and event.failure is None
+        ]
+        summary = self._refit(earlier, [r for r, _ in fresh], [reason for _, reason in fresh]) if fresh else {}
+        predicted = self._rescored() if study.config.surrogate.rescore and fresh else {}
+        seconds = time.perf_counter() - start
+        study.record(Recalibrated(generation, study.forecast.version, summary, predicted, seconds))
+
+    def _choose(self, generation: int) -> tuple[Pick, ...]:
+        from surrogates.acquisition import choose
+
+        study = self._study
+        candidates = _synthesisable(study)
+        # of several candidates with one spec (they differ in learning rate) the most accurate stands for it
+        best = {c.spec.digest: c for c in sorted(candidates, key=lambda c: -c.measured["error"].value)}
+        front = {c.candidate for c in study.front(Stage.PREDICTED)}
+        picks = choose(
+            [c.spec for c in best.values() if c.candidate in front],
+            [c.spec for c in best.values()],
+            study.config.surrogate.designs,
+            surrogate=study.forecast.surrogate,
+            target=study.forecast.target,
+            known=[e.spec for e in study.state.candidates.values() if e.synthesis],
+            rng=stream(study.config.seed, "acquisition", generation),
+        )
+        return tuple(Pick(best[pick.spec.digest].candidate, pick.reason) for pick in picks)
+
+    def _refit(self, earlier: list[Any], fresh: list[Any], roles: list[str]) -> dict[str, Any]:
+        from surrogates.recalibration import recalibrate
+
+        forecast = self._study.forecast
+        self._study.progress("refit", 0, 1)
+        if fresh[0].target.tool != forecast.target.tool:  # the first records of another tool: nothing to compare with
+            forecast.adopt(forecast.fresh().fit(forecast.training_set(fresh)))
+            return {}
+        known = forecast.training_set(earlier, tool=fresh[0].target.tool)
+        surrogate, summary = recalibrate(forecast.surrogate, known, fresh, roles)
+        forecast.adopt(surrogate)
+        self._study.progress("refit", 1, 1)
+        return summary.to_dict()
+
+    def _rescored(self) -> dict[int, Any]:
+        measured = [c for c in self._study.state.candidates.values() if c.measured]
+        predictions = self._study.forecast.predict([c.spec for c in measured])
+        return {c.candidate: values for c, values in zip(measured, predictions, strict=True)}
+
+
+@final
+class FinalFront:
+    """At the end: synthesise the predicted front, keep what is verified, and hand it over."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def run(self) -> None:
+        """Synthesise, then write one folder per design of the verified front and score it on the test split."""
+        study = self._study
+        chosen = next((c for c in study.state.chosen if c.purpose == "front"), None)
+        if chosen is None:
+            picks = tuple(Pick(candidate, "front") for candidate in self._choose())
+            chosen = Chosen(len(study.state.generations) - 1, "front", picks)
+            study.record(chosen)
+        _synthesise(study, chosen)
+        for design in study.front(Stage.SYNTHESISED):
+            if design.handed_over is None:
+                self._hand_over(design)
+
+    def _choose(self) -> list[int]:
+        """Greedy hypervolume subset selection among the predicted front (Guerreiro et al., ACM CSUR 54, 119, 2021).
+
+        Starts from what is synthesised already, so each pick adds what the verified front most lacks.
+        """
+        study = self._study
+        told = [g.told.reference for g in study.state.generations if g.told is not None and g.told.reference]
+        if not told:
+            return []
+        front = {c.candidate for c in study.front(Stage.PREDICTED)}
+        points = {c.candidate: study.steering(c.candidate) for c in _synthesisable(study)}
+        taken = [points[c] for c in points if study.state.candidates[c].synthesis]
+        left = [c for c in points if c in front and not study.state.candidates[c].synthesis]
+        picks: list[int] = []
+        while left and len(picks) < study.config.synthesis.front_designs:
+            gain = {c: study.volume([*taken, points[c]], told[0]) for c in left}
+            best = max(left, key=lambda c: (gain[c], -c))
+            picks.append(best)
+            taken.append(points[best])
+            left.remove(best)
+        return picks
+
+    def _hand_over(self, design: CandidateState) -> None:
+        from evonas.synthesis.handover import hand_over
+
+        study = self._study
+        directory = Path("designs") / f"{design.candidate:04d}"
+        network = study.network(design.candidate)
+        tested = score(study.task, network, "test")
+        event = design.synthesis[-1]
+        hand_over(
+            network,
+            [m.to_dict() for m in (*design.measured.values(), *tested, *design.predicted.values())],
+            event.records,
+            {role: study.directory / path for role, path in event.files.items()},
+            study.directory / directory,
+            preparation=study.preparation(),
+        )
+        study.record(HandedOver(design.candidate, str(directory), tested))

@@ -1,0 +1,102 @@
+"""Run as a script: keeps torch, hls4ml and alkaid loaded and serves one request after the other.
+
+A request is a line of JSON on standard input, the answer a line on standard output. What the libraries print goes to
+the log that the request names. The process can be killed at any time; the next request then starts a new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evonas.errors import FailureKind, ToolError
+from evonas.models.fixed_point import QuantisedNetwork
+from surrogates import HardwareTarget
+
+GRACE_S = 10  # the kernel ends a request this long after its time-out if nobody else did
+
+
+def _load(directory: Path) -> tuple[QuantisedNetwork, Any]:
+    network = QuantisedNetwork.from_bytes((directory / "network.bin").read_bytes())
+    return network, np.load(directory / "inputs.npy", allow_pickle=False)
+
+
+def trace(directory: Path, target: HardwareTarget) -> None:
+    """Network -> hls4ml graph -> alkaid -> Verilog; saves the outputs of torch and of alkaid's interpreter."""
+    from evonas.synthesis import _alkaid, _hls4ml
+
+    network, inputs = _load(directory)
+    model = _hls4ml.convert(network, target, directory / "hls4ml")
+    logic = _alkaid.combine(_hls4ml.walk(model))
+    np.save(directory / "torch_outputs.npy", _hls4ml.torch_predict(network, inputs))
+    np.save(directory / "alkaid_outputs.npy", _alkaid.interpret(logic, inputs))
+    _alkaid.write_rtl(logic, directory / "verilog", target.part, target.clock_period_ns)
+
+
+def write_hls4ml(directory: Path, target: HardwareTarget, compile: bool) -> None:  # noqa: A002 - the request's word
+    """Write the hls4ml project and, if `compile` is set, compile its C simulation and save its outputs."""
+    from evonas.synthesis import _hls4ml
+
+    network, inputs = _load(directory)
+    model = _hls4ml.convert(network, target, directory / "hls4ml")
+    _hls4ml.write(model)
+    if compile:
+        np.save(directory / "csim_outputs.npy", _hls4ml.simulate(model, inputs))
+
+
+OPERATIONS: dict[str, Any] = {"trace": trace, "write_hls4ml": write_hls4ml}
+
+
+def serve(line: str) -> dict[str, Any]:
+    """Answer one request: `{}` or `{"failure": kind, "message": text}`."""
+    request = json.loads(line)
+    output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    signal.alarm(int(request["timeout_s"]) + GRACE_S)
+    try:
+        arguments = request["arguments"]
+        target, directory = HardwareTarget(**arguments.pop("target")), Path(arguments.pop("directory"))
+        OPERATIONS[request["operation"]](directory, target, **arguments)
+        return {}
+    except ToolError as error:
+        return {"failure": error.failure.kind.value, "message": error.failure.message}
+    except MemoryError as error:
+        return {"failure": FailureKind.TOOL_MEMORY.value, "message": f"out of memory: {error}"}
+    except Exception as error:  # noqa: BLE001 - the end of the process boundary: whatever a library raises is a crash
+        traceback.print_exc()
+        return {"failure": FailureKind.TOOL_CRASHED.value, "message": f"{type(error).__name__}: {error}"}
+    finally:
+        signal.alarm(0)
+        sys.stdout.flush()
+
+
+def _end_with(starter: int) -> None:
+    """End this process and what it started when the process that started it has ended."""
+    while os.getppid() == starter:
+        time.sleep(1.0)
+    os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve until standard input is closed."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    requests = os.fdopen(os.dup(0), "r")
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for line in requests:
+        print(json.dumps(serve(line)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

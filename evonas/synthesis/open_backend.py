@@ -1,0 +1,190 @@
+"""The open tool chain: hls4ml graph -> alkaid's distributed arithmetic -> pipelined Verilog -> yosys.
+
+Needs no licence. What its numbers are and are not: logic synthesis without place and route. LUT is the raw count of
+LUT cells before two small ones are packed into one (inverters, which packing absorbs, are not counted), carries are
+CARRY4 cells, and the delay has cell delays of the 7 series and no wires, so it orders designs and promises no clock.
+The design is fully unrolled and takes a new input every clock edge.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, final
+
+from evonas.errors import FailureKind, ToolError
+from evonas.synthesis import yosys
+from evonas.synthesis.backend import Availability, SynthesisResult
+from evonas.synthesis.graph import Port
+from evonas.synthesis.job import CSim, Job, Limits, check_csim, start
+from evonas.synthesis.verification import pack, unpack
+from surrogates import Stage, SynthesisRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evonas.models.fixed_point import QuantisedNetwork
+    from surrogates import HardwareTarget
+
+FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
+SIMULATED_VECTORS = 256  # at most: the clock by clock simulation costs about 20 ms a vector
+
+
+@final
+@dataclass(frozen=True)
+class OpenBackend:
+    """hls4ml, alkaid and yosys. `csim` says when hls4ml's C simulation joins the bit for bit comparison.
+
+    "auto" compiles it if g++ exists; it costs seconds of g++ per design. `memory_limit_bytes` bounds each tool.
+    `cancelled` is asked several times a second while a tool runs; True ends it (failure CANCELLED).
+    """
+
+    csim: CSim = "auto"
+    memory_limit_bytes: int | None = None
+    cancelled: Callable[[], bool] | None = None
+    name: str = "openrtl"
+
+    def __post_init__(self) -> None:
+        check_csim(self.csim)
+
+    def available(self) -> Availability:
+        """The versions of the three tools, or which one is missing."""
+        found = {}
+        for package in ("hls4ml", "alkaid", "pyosys"):
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                return Availability(None, f"the package {package} is not installed")
+        if self.csim == "always" and shutil.which("g++") is None:
+            return Availability(None, 'g++ is not on PATH and csim is "always"')
+        return Availability(" ".join(f"{package} {number}" for package, number in found.items()))
+
+    def synthesise(
+        self,
+        network: QuantisedNetwork,
+        vectors: NDArray[np.floating],
+        target: HardwareTarget,
+        directory: Path,
+        *,
+        until: Stage = Stage.SYNTHESISED,
+        timeout_s: float = 3600.0,
+        progress: Callable[[str], None] | None = None,
+    ) -> SynthesisResult:
+        """Trace `network`, check it bit for bit, and for `until` >= SYNTHESISED map it to cells.
+
+        Raises `ConfigurationError` for an unknown part or unsuitable vectors; what a tool does is a failure.
+        """
+        yosys.family(target.part)
+        limits = Limits(self.memory_limit_bytes, self.cancelled)
+        job = start(network, vectors, target, directory, timeout_s, limits, progress)
+        availability = self.available()
+        if availability.version is None:
+            return job.result(ToolError(FailureKind.TOOL_MISSING, str(availability.reason)).failure)
+        try:
+            _trace(job, availability.version)
+            if until >= Stage.SYNTHESISED:
+                _synthesise(job, availability.version, self.csim)
+        except ToolError as error:
+            return job.result(error.failure)
+        return job.result(None)
+
+
+def _record(job: Job, stage: Stage, **measured: Any) -> SynthesisRecord:
+    """What all records of this backend share, and what was `measured`."""
+    return SynthesisRecord(
+        spec=job.network.spec,
+        target=job.target,
+        stage=stage,
+        initiation_interval=1,
+        nonzero_weights=job.network.nonzero_weights,
+        verified_vectors=job.verified,
+        **measured,
+    )
+
+
+def _trace(job: Job, tool_version: str) -> None:
+    """Network to pipelined Verilog, compared with torch and alkaid's interpreter: the TRACED record."""
+    began = time.monotonic()
+    job.progress("tracing")
+    rtl = job.path("verilog")
+    shutil.rmtree(rtl, ignore_errors=True)
+    peak = job.call("trace")
+    job.compare("torch", job.outputs("torch_outputs.npy"))
+    job.compare("alkaid's interpreter", job.outputs("alkaid_outputs.npy"))
+    job.files["verilog"] = rtl
+    text = (rtl / "ports.json").read_bytes()
+    ports = json.loads(text)
+    record = _record(
+        job,
+        Stage.TRACED,
+        tool_version=tool_version,
+        lut=ports["cost"],
+        ff=FLIP_FLOPS_PER_REGISTER_BIT * ports["register_bits"],
+        dsp=0,
+        bram_18k=0,
+        latency_cycles=ports["latency_cycles"],
+        wall_time_s=time.monotonic() - began,
+        peak_memory_bytes=peak,
+        report_digest=sha256(text).hexdigest(),
+    )
+    job.records.append(record)
+
+
+def _synthesise(job: Job, tool_version: str, csim: CSim) -> None:
+    """Verilog to cells, after comparing the C and the clock by clock simulation: the SYNTHESISED record."""
+    began = time.monotonic()
+    peak = job.write_hls4ml(csim)
+    latency, simulation_peak = _simulate(job)
+    job.progress("logic synthesis")
+    folder = job.path("yosys")
+    job.files["log"] = folder / "synthesis.log"
+    used, run = yosys.synthesise(job.path("verilog"), folder, job.target.part, **job.bounds())
+    report = {"tool_version": tool_version, "latency_cycles": latency, "seconds": run.seconds, **asdict(used)}
+    job.files["report"] = job.path("synthesis.json")
+    job.files["report"].write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    record = _record(
+        job,
+        Stage.SYNTHESISED,
+        tool_version=tool_version,
+        lut=used.lut,
+        ff=used.ff,
+        dsp=used.dsp,
+        bram_18k=used.bram_18k,
+        latency_cycles=latency,
+        carry=used.carry,
+        delay_ns=used.delay_ns,
+        wall_time_s=time.monotonic() - began,
+        peak_memory_bytes=max(run.peak_memory_bytes, peak, simulation_peak),
+        report_digest=sha256((folder / "stat.json").read_bytes()).hexdigest(),
+    )
+    job.records.append(record)
+
+
+def _simulate(job: Job) -> tuple[int, int]:
+    """Compare the Verilog clock by clock; returns the latency in clock edges and the peak memory in bytes.
+
+    The comparison also confirms the latency: the outputs must be those of the inputs that many edges before.
+    """
+    job.progress("RTL simulation")
+    rtl, folder = job.path("verilog"), job.path("yosys")
+    description = json.loads((rtl / "ports.json").read_text())
+    source, sink = (Port.from_dict(description[name]) for name in ("inputs", "outputs"))
+    latency = int(description["latency_cycles"])
+    stimulus = pack(job.inputs[:SIMULATED_VECTORS], source) + [0] * latency
+    job.files["log"] = folder / "simulation.log"
+    words, run = yosys.simulate(rtl, folder, stimulus, sum(source.widths), **job.bounds())
+    answers = [word for word in words[latency:] if word is not None]
+    if len(answers) < len(stimulus) - latency:
+        index = words.index(None, latency) - latency
+        message = f"the Verilog's output for vector {index} is undefined {latency} clock edges after its input"
+        raise ToolError(FailureKind.MISMATCH, message)
+    job.compare(f"the Verilog's simulation ({latency} clock edges later)", unpack(answers, sink))
+    return latency, run.peak_memory_bytes

@@ -1,0 +1,32 @@
+"""The one door to scikit-learn: nothing else in the package imports it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
+
+if TYPE_CHECKING:
+    from surrogates.table import Floats
+
+
+@final
+class Forest:
+    """Extremely randomised trees; the spread between the trees is the uncertainty."""
+
+    def __init__(self, n_trees: int, seed: int) -> None:
+        self.model = ExtraTreesRegressor(
+            n_trees, min_samples_leaf=2, max_features=0.5, bootstrap=True, random_state=seed, n_jobs=1
+        )
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> Forest:
+        """Grow the trees on (n, p) inputs."""
+        self.model.fit(inputs, targets, sample_weight=weights)
+        return self
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation over the trees, two arrays (n,)."""
+        inputs = inputs.astype(np.float32)
+        votes = np.stack([tree.predict(inputs, check_input=False) for tree in self.model.estimators_])
+        return votes.mean(axis=0), votes.std(axis=0)

@@ -1,0 +1,217 @@
+"""Surrogates: an analytic law over layers, corrected by a learned residual on log costs, with calibrated intervals.
+
+    log(1 + cost) = log(1 + sum over layers of closed form x power law) + residual(features) + noise
+
+The layer law (`surrogates.layer_law`) carries the extrapolation, the residual (`surrogates.regressors`) the rest, and
+held-out architectures (`surrogates.calibration`) say how far to trust the sum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, final, get_args
+
+import numpy as np
+
+from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
+from surrogates.features import feature_names
+from surrogates.prediction import Prediction, Surrogate
+from surrogates.records import TARGETS, Stage, records_digest, training_digest
+from surrogates.regressors import (
+    BlendResidual,
+    GPResidual,
+    OffsetResidual,
+    Residual,
+    RidgeResidual,
+    TreesResidual,
+)
+from surrogates.target_model import TargetModel, TrainingSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from surrogates.records import SynthesisRecord
+    from surrogates.spec import HardwareTarget, ModelSpec
+    from surrogates.table import Floats
+
+Kind = Literal["gp", "ridge", "trees", "ensemble"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+DEFAULT: Kind = "gp"  # as accurate as the ensemble on unseen architectures and at the edge, five times faster
+SCHEMA = 1  # raised whenever the same parameters and records would give other predictions
+MIN_LEARNED = 20  # below so many records the residual is one number
+
+__all__ = ["DEFAULT", "KINDS", "Kind", "ResidualSurrogate", "Surrogate", "fit_surrogate", "predict_records"]
+
+
+@final
+@dataclass(frozen=True)
+class _Fitted:
+    version: str
+    tool: str
+    records: tuple[SynthesisRecord, ...]
+    weights: Floats
+    models: dict[str, TargetModel]
+
+
+@final
+class ResidualSurrogate:
+    """Analytic law + learned residual, by target (`surrogates.TARGETS`), for records of one stage and tool.
+
+    Kinds of residual: "gp" Gaussian process, "ridge" quadratic ridge, "trees" extremely randomised trees, "ensemble"
+    the mean of the first two and the trees. The same records give the same predictions in whatever order they come:
+    they are sorted first.
+    """
+
+    def __init__(self, kind: Kind = DEFAULT, *, seed: int = 0, stage: Stage = Stage.SYNTHESISED) -> None:
+        if kind not in KINDS:
+            raise SurrogateError(f"kind = {kind!r}: must be one of {', '.join(KINDS)}")
+        self.kind: Kind = kind
+        self.seed = seed
+        self.stage = stage
+        self._fitted: _Fitted | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What, with the records, determines every prediction; plain data."""
+        return {"kind": self.kind, "seed": self.seed, "stage": self.stage.label}
+
+    @property
+    def version(self) -> str:
+        """First 16 hexadecimal digits of a SHA-256 over parameters, schema, features, records and their weights."""
+        return self._need().version
+
+    @property
+    def records(self) -> tuple[SynthesisRecord, ...]:
+        """The training set, in the order of the fit."""
+        return self._need().records
+
+    @property
+    def weights(self) -> Floats:
+        """Weight of each of `records`, (n,), largest one."""
+        return self._need().weights
+
+    @property
+    def data_digest(self) -> str:
+        """Digest of the training set, whatever its order."""
+        return training_digest(self._need().records)
+
+    def fresh(self) -> Self:
+        """An unfitted surrogate with the same parameters."""
+        return type(self)(self.kind, seed=self.seed, stage=self.stage)
+
+    def fit(self, records: Sequence[SynthesisRecord], weights: Floats | None = None) -> Self:
+        """Learn from `records` afresh; `weights` (n,) are positive and relative (recent or front records higher).
+
+        Raises `SurrogateError` without records or for bad weights, `MixedRecordsError` for records of another stage
+        than the surrogate's or of several tools.
+        """
+        ordered, mass = _ordered(records, weights)
+        tool = _one_source(ordered, self.stage)
+        data = TrainingSet.of(ordered, mass)
+        models = {target: TargetModel.fit(data, target, self._residual(len(ordered))) for target in TARGETS}
+        self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
+        return self
+
+    def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> Prediction:
+        """Costs of `specs` on `target`.
+
+        Raises `NotFittedError` before `fit`, and `SurrogateError` for a target of a tool that is not in the records:
+        tools count differently.
+        """
+        fitted = self._need()
+        if target.tool != fitted.tool:
+            raise SurrogateError(
+                f"target.tool = {target.tool!r}, but the records are from {fitted.tool!r}: fit on records of that tool"
+            )
+        parts = {name: model.predict(specs, target) for name, model in fitted.models.items()}
+        return Prediction(
+            mean={name: part.mean for name, part in parts.items()},
+            std={name: part.log_std * (1 + part.mean) for name, part in parts.items()},
+            log_std={name: part.log_std for name, part in parts.items()},
+            lower={name: part.lower for name, part in parts.items()},
+            upper={name: part.upper for name, part in parts.items()},
+            version=fitted.version,
+        )
+
+    def _need(self) -> _Fitted:
+        if self._fitted is None:
+            raise NotFittedError("this surrogate has no records yet: call fit(records), or take start_surrogate()")
+        return self._fitted
+
+    def _residual(self, n_records: int) -> Residual:
+        if n_records < MIN_LEARNED:
+            return OffsetResidual()
+        if self.kind == "gp":
+            return GPResidual()
+        if self.kind == "ridge":
+            return RidgeResidual()
+        if self.kind == "trees":
+            return TreesResidual(self.seed)
+        return BlendResidual((GPResidual(), RidgeResidual(), TreesResidual(self.seed)))
+
+    def _digest(self, records: tuple[SynthesisRecord, ...], weights: Floats) -> str:
+        content = {
+            **self.parameters,
+            "schema": SCHEMA,
+            "features": feature_names(),
+            "records": records_digest(records),
+            "weights": [round(float(w), 12) for w in weights],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fit_surrogate(
+    records: Sequence[SynthesisRecord],
+    kind: Kind = DEFAULT,
+    *,
+    weights: Floats | None = None,
+    seed: int = 0,
+    stage: Stage = Stage.SYNTHESISED,
+) -> ResidualSurrogate:
+    """A fitted surrogate; see `ResidualSurrogate` for parameters and errors."""
+    return ResidualSurrogate(kind, seed=seed, stage=stage).fit(records, weights)
+
+
+def predict_records(surrogate: Surrogate, records: Sequence[SynthesisRecord]) -> Prediction:
+    """Predict each record's network on the record's own target; raises what `predict` raises."""
+    by_target: dict[HardwareTarget, list[int]] = {}
+    for row, record in enumerate(records):
+        by_target.setdefault(record.target, []).append(row)
+    fields = ("mean", "std", "log_std", "lower", "upper")
+    columns = {field: {name: np.empty(len(records)) for name in TARGETS} for field in fields}
+    for target, rows in by_target.items():
+        part = surrogate.predict([records[row].spec for row in rows], target)
+        for field in fields:
+            for name in TARGETS:
+                columns[field][name][rows] = getattr(part, field)[name]
+    mean, std, log_std, lower, upper = (columns[field] for field in fields)
+    return Prediction(mean, std, log_std, lower, upper, surrogate.version)
+
+
+def _ordered(records: Sequence[SynthesisRecord], weights: Floats | None) -> tuple[tuple[SynthesisRecord, ...], Floats]:
+    """Records and weights in an order that depends on their content alone; the largest weight becomes 1."""
+    if not records:
+        raise SurrogateError("no records: a surrogate needs at least one synthesis to learn from")
+    mass = np.ones(len(records)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if mass.shape != (len(records),) or not (np.isfinite(mass).all() and (mass > 0).all()):
+        raise SurrogateError(f"weights must be {len(records)} finite positive numbers, one for each record")
+    keys = [(records_digest([record]), -mass[row], row) for row, record in enumerate(records)]
+    order = [row for *_, row in sorted(keys)]
+    return tuple(records[row] for row in order), mass[order] / mass.max()
+
+
+def _one_source(records: Sequence[SynthesisRecord], stage: Stage) -> str:
+    stages = sorted({record.stage for record in records})
+    if stages != [stage]:
+        found = ", ".join(s.label for s in stages)
+        raise MixedRecordsError(f"records of stage {found}, but this surrogate learns {stage.label}: filter them first")
+    tools = sorted({record.target.tool for record in records})
+    if len(tools) > 1:
+        raise MixedRecordsError(f"records of the tools {', '.join(tools)}: fit one surrogate for each tool")
+    return str(tools[0])
+
+
+if TYPE_CHECKING:
+    _conforms: Surrogate = ResidualSurrogate()  # the type checker compares the class with the protocol here

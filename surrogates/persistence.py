@@ -1,0 +1,92 @@
+"""Save and load fitted surrogates as JSON, without pickle.
+
+A file holds parameters, training records and their weights, not fitted numbers: a fit is deterministic and takes
+seconds, so loading fits again and checks that the version is the one that was saved. Nothing in a file is executed,
+and no change of a library's internals makes it unreadable.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogates.errors import PersistenceError
+from surrogates.estimators import ResidualSurrogate
+from surrogates.records import Stage, SynthesisRecord
+from surrogates.spec import SpecError
+
+FORMAT = "surrogates.ResidualSurrogate"
+FORMAT_SCHEMA = 1
+
+
+def save_surrogate(surrogate: ResidualSurrogate, path: Path | str) -> None:
+    """Write a fitted surrogate (gzip when the name ends in .gz); the bytes depend on its content alone.
+
+    Raises `NotFittedError` for one without records.
+    """
+    path = Path(path)
+    content = {
+        "format": FORMAT,
+        "schema": FORMAT_SCHEMA,
+        "version": surrogate.version,
+        "parameters": surrogate.parameters,
+        "weights": [float(weight) for weight in surrogate.weights],
+        "records": [record.to_dict() for record in surrogate.records],
+    }
+    data = json.dumps(content, sort_keys=True).encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def load_surrogate(path: Path | str) -> ResidualSurrogate:
+    """Read and refit what `save_surrogate` wrote.
+
+    Raises `PersistenceError` for another file or schema, or if this version of the package would predict otherwise.
+    """
+    path = Path(path)
+    content = _read(path)
+    parameters, records = content["parameters"], saved_records(path)
+    try:
+        surrogate = ResidualSurrogate(
+            parameters["kind"], seed=int(parameters["seed"]), stage=Stage[parameters["stage"].upper()]
+        )
+        surrogate.fit(records, np.asarray(content["weights"], dtype=np.float64))
+    except (KeyError, TypeError, ValueError) as error:
+        raise PersistenceError(f"{path}: parameters, weights or records are damaged: {error}") from error
+    if surrogate.version != content["version"]:
+        raise PersistenceError(
+            f"{path}: saved as version {content['version']}, but this package fits version {surrogate.version} from "
+            "the same records; take saved_records(path), fit a new surrogate and save that"
+        )
+    return surrogate
+
+
+def saved_records(path: Path | str) -> list[SynthesisRecord]:
+    """Only the training records of a saved surrogate: the way out when `load_surrogate` refuses the file."""
+    path = Path(path)
+    try:
+        return [SynthesisRecord.from_dict(record) for record in _read(path)["records"]]
+    except (KeyError, SpecError) as error:
+        raise PersistenceError(f"{path}: the records cannot be read: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    try:
+        content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    except (OSError, EOFError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PersistenceError(f"{path}: is not a saved surrogate: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise PersistenceError(f"{path}: is not a saved surrogate; save_surrogate writes them")
+    if content.get("schema") != FORMAT_SCHEMA:
+        raise PersistenceError(
+            f"{path}: has schema {content.get('schema')!r}, this version reads {FORMAT_SCHEMA}; load it with the "
+            "version that wrote it, write its records with write_records, and fit again here"
+        )
+    missing = {"version", "parameters", "weights", "records"} - set(content)
+    if missing:
+        raise PersistenceError(f"{path}: lacks {', '.join(sorted(missing))}")
+    return content

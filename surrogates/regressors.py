@@ -1,0 +1,195 @@
+"""Learners of what the layer law leaves over: log(1 + cost) minus its prediction, a small number about zero.
+
+All share one interface and are deterministic for a given order of rows and seed. The compact features come first in
+every feature matrix, so smooth learners take the first columns and trees take all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, final
+
+import numpy as np
+
+from surrogates.features import COMPACT
+
+if TYPE_CHECKING:
+    from surrogates.gaussian_process import GaussianProcess, Kernel
+    from surrogates.table import Floats
+
+_N_COMPACT = len(COMPACT)
+_STD_FLOOR = 0.01  # one per cent: no tool is steadier than that against retraining the same network
+
+
+class Residual(Protocol):
+    """A regressor with an uncertainty."""
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Learn from inputs (n, p), targets (n,) and positive weights (n,)."""
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation, two arrays (m,)."""
+
+    def twin(self) -> Residual:
+        """An unfitted learner that keeps the choices made during `fit`: for cross-validation without search."""
+
+
+@final
+class Standardiser:
+    """Compact columns scaled to zero mean and unit spread; columns that do not vary are dropped."""
+
+    def __init__(self, inputs: Floats) -> None:
+        compact = inputs[:, :_N_COMPACT]
+        spread = compact.std(axis=0)
+        self.columns = np.flatnonzero(spread > 1e-9)
+        self.mean, self.spread = compact[:, self.columns].mean(axis=0), spread[self.columns]
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Scaled columns (n, q), held within six spreads of the data so that nothing explodes far outside."""
+        scaled: Floats = np.clip((inputs[:, self.columns] - self.mean) / self.spread, -6.0, 6.0)
+        return scaled
+
+
+@final
+class OffsetResidual:
+    """One number for all: for training sets too small to learn from."""
+
+    def __init__(self) -> None:
+        self.offset, self.std = 0.0, 0.5
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:  # noqa: ARG002 (the interface)
+        """Take the weighted mean; the spread is never taken for less than a factor of about 1.6."""
+        self.offset = float(np.average(targets, weights=weights))
+        self.std = max(0.5, float(np.sqrt(np.average((targets - self.offset) ** 2, weights=weights))))
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """The same mean and spread for every row."""
+        return np.full(len(inputs), self.offset), np.full(len(inputs), self.std)
+
+    def twin(self) -> OffsetResidual:
+        """A fresh one."""
+        return OffsetResidual()
+
+
+@final
+class RidgeResidual:
+    """Quadratic ridge on compact features; its penalty minimises the exact leave-one-out error."""
+
+    PENALTIES = tuple(10.0**power for power in range(-1, 5))
+
+    def __init__(self, penalty: float | None = None) -> None:
+        self.penalty = penalty
+
+    def _expand(self, inputs: Floats) -> Floats:
+        scaled = self._scale(inputs)
+        left, right = np.triu_indices(scaled.shape[1])
+        return np.column_stack([scaled, 0.5 * scaled[:, left] * scaled[:, right]])
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Solve in the dual through one eigendecomposition shared by all penalties."""
+        self._scale = Standardiser(inputs)
+        weight = weights / weights.mean()
+        root = np.sqrt(weight)
+        self._offset = float(np.average(targets, weights=weight))
+        rows, truth = self._expand(inputs) * root[:, None], (targets - self._offset) * root
+        values, vectors = np.linalg.eigh(rows @ rows.T)
+        values, turned = np.maximum(values, 0.0), vectors.T @ truth
+
+        def left_out(penalty: float) -> Floats:
+            shrink = values / (values + penalty)
+            leverage = np.minimum((vectors**2) @ shrink, 1 - 1e-6)
+            error: Floats = (truth - vectors @ (shrink * turned)) / (1 - leverage)
+            return error
+
+        if self.penalty is None:
+            self.penalty = min(self.PENALTIES, key=lambda p: float(np.mean(left_out(p) ** 2)))
+        dual = vectors @ (turned / (values + self.penalty))
+        self._slopes = rows.T @ dual
+        self._std = max(float(np.sqrt(np.mean(left_out(self.penalty) ** 2))), _STD_FLOOR)
+        self._rows, self._values, self._vectors = rows, values, vectors
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean, and the leave-one-out spread times sqrt(1 + leverage)."""
+        assert self.penalty is not None
+        expanded = self._expand(inputs)
+        cross = (expanded @ self._rows.T) @ self._vectors
+        explained = np.sum(cross**2 / (self._values + self.penalty), axis=1)
+        leverage = np.maximum(np.sum(expanded**2, axis=1) - explained, 0.0) / self.penalty
+        return self._offset + expanded @ self._slopes, self._std * np.sqrt(1 + np.minimum(leverage, 24.0))
+
+    def twin(self) -> RidgeResidual:
+        """Another with the same penalty."""
+        return RidgeResidual(self.penalty)
+
+
+@final
+class GPResidual:
+    """Gaussian process on compact features: falls back to the layer law, with a growing spread, far from data."""
+
+    def __init__(self, scale: Standardiser | None = None, kernel: Kernel | None = None) -> None:
+        self._scale, self._kernel = scale, kernel
+        self._process: GaussianProcess | None = None
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Choose length scales if not yet chosen, then condition on all rows."""
+        from surrogates.gaussian_process import GaussianProcess, search_kernel
+
+        if self._scale is None or self._kernel is None:
+            self._scale = Standardiser(inputs)
+            self._kernel = search_kernel(self._scale(inputs), targets, weights)
+        self._process = GaussianProcess(self._kernel, self._scale(inputs), targets, weights)
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Posterior mean and spread."""
+        assert self._process is not None
+        assert self._scale is not None
+        mean, std = self._process.predict(self._scale(inputs))
+        return mean, np.maximum(std, _STD_FLOOR)
+
+    def twin(self) -> GPResidual:
+        """Another with the same length scales."""
+        return GPResidual(self._scale, self._kernel)
+
+
+@final
+class TreesResidual:
+    """Extremely randomised trees on all features."""
+
+    def __init__(self, seed: int, n_trees: int = 30) -> None:
+        self.seed, self.n_trees = seed, n_trees
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Grow the trees."""
+        from surrogates._sklearn import Forest
+
+        self._forest = Forest(self.n_trees, self.seed).fit(inputs, targets, weights)
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean and spread over the trees."""
+        mean, std = self._forest.predict(inputs)
+        return mean, np.maximum(std, 2 * _STD_FLOOR)
+
+    def twin(self) -> TreesResidual:
+        """Another with the same seed and half of the trees: folds only measure errors, and growing is what costs."""
+        return TreesResidual(self.seed, max(self.n_trees // 2, 10))
+
+
+@final
+class BlendResidual:
+    """Mean of several learners; the spread adds their disagreement to their mean variance."""
+
+    def __init__(self, parts: tuple[Residual, ...]) -> None:
+        self.parts = parts
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Fit every part on the same rows."""
+        for part in self.parts:
+            part.fit(inputs, targets, weights)
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean of the means; law of total variance for the spread."""
+        means, stds = (np.stack(each) for each in zip(*(part.predict(inputs) for part in self.parts), strict=True))
+        return means.mean(axis=0), np.sqrt((stds**2).mean(axis=0) + means.var(axis=0))
+
+    def twin(self) -> BlendResidual:
+        """Another of the parts' twins."""
+        return BlendResidual(tuple(part.twin() for part in self.parts))

@@ -1,0 +1,185 @@
+"""The model of one target: law + residual + calibration, with closed forms kept exact where the data confirm them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from surrogates.analytic import layer_dsp
+from surrogates.calibration import Calibration
+from surrogates.features import feature_matrix
+from surrogates.layer_law import LayerLaw
+from surrogates.splits import architecture_groups, group_folds
+from surrogates.table import Floats, layer_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from surrogates.records import SynthesisRecord
+    from surrogates.regressors import Residual
+    from surrogates.spec import HardwareTarget, ModelSpec
+    from surrogates.table import LayerTable
+
+N_FOLDS = 6
+RESIDUAL_CAP = 2.0  # the residual never changes a cost by more than a factor of exp(2)
+UNSEEN_LOG_STD = float(np.log(2.0))  # a strategy or clock that no record has: wrong by a factor of two, say
+LARGEST = float(np.log(1e9))
+
+
+@final
+@dataclass(frozen=True)
+class TrainingSet:
+    """Records as arrays: features (n, p), layers, weights (n,) and the architecture of each record."""
+
+    records: tuple[SynthesisRecord, ...]
+    table: LayerTable
+    features: Floats
+    weights: Floats
+    groups: tuple[str, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[SynthesisRecord], weights: Floats) -> TrainingSet:
+        """Lay `records` out in their order; `weights` (n,) belong to them."""
+        specs = [record.spec for record in records]
+        features = feature_matrix(specs, [record.target for record in records])
+        return cls(tuple(records), layer_table(specs), features, weights, architecture_groups(specs))
+
+    def values(self, target: str) -> Floats:
+        """What the tool reported for `target`, (n,)."""
+        return np.array([getattr(record, target) for record in self.records], dtype=np.float64)
+
+    def rows(self, keep: NDArray[np.intp]) -> TrainingSet:
+        """The records `keep` (m,) alone."""
+        records = tuple(self.records[row] for row in keep)
+        table = layer_table([record.spec for record in records])
+        return TrainingSet(records, table, self.features[keep], self.weights[keep], tuple(self.groups[r] for r in keep))
+
+
+@final
+@dataclass(frozen=True)
+class TargetPrediction:
+    """Centre, spread of log(1 + cost) and interval of one target, arrays (n,)."""
+
+    mean: Floats
+    log_std: Floats
+    lower: Floats
+    upper: Floats
+
+
+@final
+@dataclass(frozen=True)
+class Domain:
+    """Which strategies and clocks the records have; elsewhere a prediction is a guess and must look like one."""
+
+    unrolled: bool
+    reused: bool
+    clocks: tuple[float, float]
+
+    @classmethod
+    def of(cls, data: TrainingSet) -> Domain:
+        """Domain of a training set."""
+        clocks = [record.target.clock_period_ns for record in data.records]
+        return cls(bool(data.table.unrolled.any()), bool((~data.table.unrolled).any()), (min(clocks), max(clocks)))
+
+    def unseen(self, table: LayerTable, target: HardwareTarget) -> NDArray[np.bool_]:
+        """Networks (n,) with a strategy or clock period outside the records."""
+        low, high = self.clocks
+        strange = table.unrolled if not self.unrolled else np.zeros(len(table.owner), dtype=bool)
+        if not self.reused:
+            strange = strange | ~table.unrolled
+        clock = not 0.9 * low <= target.clock_period_ns <= 1.1 * high
+        return (table.total(strange.astype(np.float64)) > 0) | clock
+
+
+@final
+@dataclass(frozen=True)
+class TargetModel:
+    """A fitted model of one target.
+
+    `residual` is None where the closed form alone is the model: for DSP slices that agree with it in every record.
+    `structural_zero` says that no record has a DSP slice where the closed form has none, so none is predicted there.
+    """
+
+    target: str
+    domain: Domain
+    law: LayerLaw
+    residual: Residual | None
+    calibration: Calibration
+    structural_zero: bool = False
+
+    @classmethod
+    def fit(cls, data: TrainingSet, target: str, residual: Residual) -> TargetModel:
+        """Fit law, residual and calibration; `residual` is an unfitted learner and becomes part of the model."""
+        domain, structural_zero = Domain.of(data), False
+        if target == "dsp":
+            formula, truth = data.table.total(layer_dsp(data.table)), data.values(target)
+            if np.array_equal(formula, truth):
+                return cls(target, domain, LayerLaw.plain(target), None, Calibration(0.0, 1.0, 0), True)
+            structural_zero = not truth[formula == 0].any()
+            if structural_zero:
+                data = data.rows(np.flatnonzero(formula > 0))
+        law = _fit_parts(data, target, residual)
+        calibration = _calibrate(data, target, residual)
+        return cls(target, domain, law, residual, calibration, structural_zero)
+
+    def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> TargetPrediction:
+        """Predict `specs`, n of them, on `target`."""
+        table = layer_table(specs)
+        unseen = self.domain.unseen(table, target)
+        lowest = 1.0 if self.target == "latency_cycles" else 0.0
+        if self.residual is None:
+            formula = table.total(layer_dsp(table))
+            log_std = np.where(unseen & (formula > 0), UNSEEN_LOG_STD, 0.0)
+            stretch = np.exp(self.calibration.factor * log_std)
+            return TargetPrediction(formula, log_std, formula / stretch, formula * stretch)
+        mean, std = _predict_log(self.law, self.residual, table, feature_matrix(specs, target))
+        std = np.where(unseen, np.hypot(std, UNSEEN_LOG_STD), std)
+        centre, low, high = (_native(part, lowest) for part in self.calibration.interval(mean, std))
+        if self.structural_zero:
+            zero = table.total(layer_dsp(table)) == 0
+            centre, low, high, std = (np.where(zero, 0.0, part) for part in (centre, low, high, std))
+        return TargetPrediction(centre, std, low, high)
+
+
+def _native(log_cost: Floats, lowest: float) -> Floats:
+    return np.maximum(np.expm1(np.minimum(log_cost, LARGEST)), lowest)
+
+
+def _fit_parts(data: TrainingSet, target: str, residual: Residual) -> LayerLaw:
+    values = data.values(target)
+    law = LayerLaw.fit(data.table, values, data.weights, target)
+    left = np.log1p(values) - law.log_cost(data.table)
+    residual.fit(data.features, _winsorised(left), data.weights)
+    return law
+
+
+def _winsorised(left: Floats) -> Floats:
+    """Residuals (n,) held within 4 robust standard deviations: a network that synthesis optimised away is no trend."""
+    middle = float(np.median(left))
+    reach = min(max(4 * 1.4826 * float(np.median(np.abs(left - middle))), 0.05), RESIDUAL_CAP)
+    return np.clip(left, max(middle - reach, -RESIDUAL_CAP), min(middle + reach, RESIDUAL_CAP))
+
+
+def _predict_log(law: LayerLaw, residual: Residual, table: LayerTable, features: Floats) -> tuple[Floats, Floats]:
+    mean, std = residual.predict(features)
+    return law.log_cost(table) + np.clip(mean, -RESIDUAL_CAP, RESIDUAL_CAP), std
+
+
+def _calibrate(data: TrainingSet, target: str, residual: Residual) -> Calibration:
+    """Errors on folds of held-out architectures; only the learner's own settings come from all of the data."""
+    n_groups = len(set(data.groups))
+    if n_groups < 3:
+        return Calibration.from_held_out(np.zeros(0), np.ones(0), np.ones(0), ())
+    errors, stds = np.empty(len(data.records)), np.empty(len(data.records))
+    truth = np.log1p(data.values(target))
+    everything = np.arange(len(data.records))
+    for fold in group_folds(data.groups, N_FOLDS):
+        train, test, twin = data.rows(np.setdiff1d(everything, fold)), data.rows(fold), residual.twin()
+        law = _fit_parts(train, target, twin)
+        mean, stds[fold] = _predict_log(law, twin, test.table, test.features)
+        errors[fold] = truth[fold] - mean
+    return Calibration.from_held_out(errors, stds, data.weights, data.groups)

@@ -1,0 +1,110 @@
+"""The contract of every search space."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from evonas.errors import ConfigurationError
+from evonas.space import MlpSpace, Phenotype, crossover, mutate
+
+SPACES = {
+    "default": MlpSpace(16, 5),
+    "deep": MlpSpace(8, 1, depth=(2, 4), widths=(2, 64), sparsity=(0.0, 0.5, 0.99)),
+    "fixed depth": MlpSpace(10, 3, depth=(2, 2), widths=(4, 8)),
+    "tiny": MlpSpace(4, 2, (1, 2), (4, 32), (2, 3), (4,), (8,), (0.0, 0.5, 0.9), ("relu",), (0.01,)),
+    "single": MlpSpace(3, 2, (1, 1), (4,), (2,), (4,), (8,), (0.0,), ("relu",), (0.01,)),
+}
+
+
+@pytest.fixture(params=SPACES)
+def space(request):
+    return SPACES[request.param]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_shapes_and_types(space):
+    genomes = space.sample(7, rng())
+    assert genomes.shape == (7, space.n_genes) == (7, len(space.genes))
+    assert genomes.dtype == np.int64
+    assert space.sample(0, rng()).shape == (0, space.n_genes)
+    assert space.repair(np.empty((0, space.n_genes), dtype=np.int64)).shape == (0, space.n_genes)
+
+
+def test_samples_are_canonical_and_repeatable(space):
+    genomes = space.sample(50, rng(3))
+    assert np.array_equal(space.repair(genomes), genomes)
+    assert np.array_equal(space.sample(50, rng(3)), genomes)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+def test_repair_takes_extremes_of_every_integer_type(space, dtype):
+    limits = np.iinfo(dtype)
+    raw = np.array([[limits.min] * space.n_genes, [limits.max] * space.n_genes], dtype=dtype)
+    kept = raw.copy()
+    repaired = space.repair(raw)
+    assert np.array_equal(raw, kept)
+    assert np.array_equal(space.repair(repaired), repaired)
+    assert (repaired >= 0).all()
+    assert (repaired < [len(gene.choices) for gene in space.genes]).all()
+    assert repaired[1, 0] == len(space.genes[0].choices) - 1  # clipped upwards, not wrapped around
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2), (1, 1, 1)])
+def test_repair_names_a_wrong_shape(space, shape):
+    with pytest.raises(ConfigurationError, match=rf"must be \(n, {space.n_genes}\)"):
+        space.repair(np.zeros(shape, dtype=np.int64))
+
+
+def test_repair_refuses_fractions(space):
+    with pytest.raises(ConfigurationError, match="integer type"):
+        space.repair(np.zeros((1, space.n_genes)))
+
+
+def test_phenotypes_and_canonical_genomes_are_one_to_one(space):
+    genomes = np.unique(space.sample(200, rng(1)), axis=0)
+    phenotypes = [space.decode(genome) for genome in genomes]
+    assert len({phenotype.digest for phenotype in phenotypes}) == len(genomes)
+    assert [space.encode(phenotype) for phenotype in phenotypes] == [tuple(genome) for genome in genomes.tolist()]
+
+
+@pytest.mark.parametrize("space", [s for s in SPACES.values() if s.size < 10_000])
+def test_enumeration_and_size_agree(space):
+    genomes = list(space.enumerate())
+    assert len(genomes) == len(set(genomes)) == space.size
+    assert len({space.decode(genome).digest for genome in genomes}) == space.size
+
+
+def test_every_genome_of_a_small_space_has_a_chance():
+    space = SPACES["tiny"]
+    # depth 1 takes a third of the sample, so a few thousand draws meet all of its networks
+    seen = set(map(tuple, space.sample(4000, rng(2)).tolist()))
+    assert {genome for genome in space.enumerate() if genome[0] == 0} <= seen
+
+
+def test_phenotypes_survive_plain_data_and_pickle(space):
+    for genome in space.sample(5, rng()):
+        phenotype = space.decode(genome)
+        assert Phenotype.from_dict(phenotype.to_dict()) == phenotype
+        assert pickle.loads(pickle.dumps(phenotype)).digest == phenotype.digest
+    assert pickle.loads(pickle.dumps(space)).digest == space.digest
+
+
+def test_operators_stay_in_the_space(space):
+    random = rng(5)
+    a, b = space.sample(64, random), space.sample(64, random)
+    for _ in range(20):
+        a, b = crossover(space, a, b, random)
+        a = mutate(space, a, random)
+        for genomes in (a, b):
+            assert genomes.dtype == np.int64
+            assert np.array_equal(space.repair(genomes), genomes)
+
+
+def test_digests_tell_spaces_apart():
+    assert len({space.digest for space in SPACES.values()}) == len(SPACES)

@@ -1,0 +1,240 @@
+"""What every surrogate promises, whatever learner is inside."""
+
+import dataclasses
+import itertools
+from functools import cache
+
+import numpy as np
+import pytest
+
+from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, accuracy
+from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
+from surrogates.estimators import KINDS, ResidualSurrogate, fit_surrogate, predict_records
+from surrogates.testing import random_specs, synthetic_records
+
+TARGET = HardwareTarget()
+
+
+@cache
+def records(n=60, reuse=False, seed=0):
+    return tuple(synthetic_records(n, np.random.default_rng(seed), reuse=reuse))
+
+
+@cache
+def fitted(kind, n=60, reuse=False):
+    return fit_surrogate(records(n, reuse), kind)
+
+
+def network(weight_bits=6, width=32, sparsity=0.2, strategy="distributed_arithmetic", reuse=1):
+    return ModelSpec(
+        8,
+        (
+            LayerSpec(16, width, weight_bits, 6, "relu", sparsity, strategy, reuse),
+            LayerSpec(width, 5, weight_bits, 0, "linear", sparsity),
+        ),
+    )
+
+
+def same(first, second):
+    for field in ("mean", "std", "log_std", "lower", "upper"):
+        for name in TARGETS:
+            np.testing.assert_array_equal(getattr(first, field)[name], getattr(second, field)[name])
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_shapes_and_kinds_of_a_prediction(kind, n):
+    predicted = fitted(kind).predict(random_specs(n, np.random.default_rng(1)), TARGET)
+    assert len(predicted) == n
+    assert predicted.stage is Stage.PREDICTED
+    assert predicted.version == fitted(kind).version
+    for field in ("mean", "std", "log_std", "lower", "upper"):
+        assert set(getattr(predicted, field)) == set(TARGETS)
+        for values in getattr(predicted, field).values():
+            assert values.shape == (n,)
+            assert values.dtype == np.float64
+            assert np.isfinite(values).all()
+
+
+def test_predictions_are_frozen(kind):
+    predicted = fitted(kind).predict([network()], TARGET)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        predicted.version = "mine"
+
+
+def test_intervals_contain_the_centre_and_costs_are_possible(kind):
+    predicted = fitted(kind).predict(random_specs(50, np.random.default_rng(2), reuse=True), TARGET)
+    for name in TARGETS:
+        assert (predicted.lower[name] <= predicted.mean[name]).all()
+        assert (predicted.mean[name] <= predicted.upper[name]).all()
+        assert (predicted.lower[name] >= 0).all()
+        assert (predicted.std[name] >= 0).all()
+    assert (predicted.lower["latency_cycles"] >= 1).all()
+
+
+def test_the_same_records_in_any_order_give_the_same_predictions(kind):
+    specs = random_specs(10, np.random.default_rng(3))
+    order = np.random.default_rng(4).permutation(60)
+    shuffled = fit_surrogate([records()[row] for row in order], kind)
+    assert shuffled.version == fitted(kind).version
+    same(shuffled.predict(specs, TARGET), fitted(kind).predict(specs, TARGET))
+
+
+def test_weights_follow_their_records_in_any_order(kind):
+    weights = np.random.default_rng(5).uniform(0.2, 2.0, 22)
+    some = records()[:22]
+    order = np.random.default_rng(6).permutation(22)
+    straight = fit_surrogate(some, kind, weights=weights)
+    turned = fit_surrogate([some[row] for row in order], kind, weights=weights[order])
+    assert straight.version == turned.version
+    same(straight.predict([network()], TARGET), turned.predict([network()], TARGET))
+
+
+def test_weights_change_what_is_learnt(kind):
+    weights = np.ones(60)
+    weights[:20] = 20.0
+    heavy = fit_surrogate(records(), kind, weights=weights)
+    assert heavy.version != fitted(kind).version
+    assert heavy.predict([network()], TARGET).mean["lut"] != fitted(kind).predict([network()], TARGET).mean["lut"]
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.0] * 60, [-1.0] * 60, [np.nan] * 60])
+def test_bad_weights_are_refused(kind, weights):
+    with pytest.raises(SurrogateError, match="weights"):
+        fit_surrogate(records(), kind, weights=np.array(weights))
+
+
+def test_predict_and_version_before_fit_are_errors(kind):
+    surrogate = ResidualSurrogate(kind)
+    with pytest.raises(NotFittedError, match="fit"):
+        surrogate.predict([network()], TARGET)
+    with pytest.raises(NotFittedError):
+        surrogate.version  # noqa: B018
+
+
+def test_a_fresh_one_keeps_parameters_but_no_records(kind):
+    fresh = fitted(kind).fresh()
+    assert fresh.parameters == fitted(kind).parameters
+    with pytest.raises(NotFittedError):
+        fresh.predict([network()], TARGET)
+
+
+def test_no_records_are_refused(kind):
+    with pytest.raises(SurrogateError, match="no records"):
+        fit_surrogate([], kind)
+
+
+def test_mixed_and_other_stages_are_refused(kind):
+    traced = [dataclasses.replace(record, stage=Stage.TRACED) for record in records()[:9]]
+    with pytest.raises(MixedRecordsError, match="traced"):
+        fit_surrogate([*records()[:30], *traced], kind)
+    with pytest.raises(MixedRecordsError, match="synthesised"):
+        fit_surrogate(traced, kind)
+    assert fit_surrogate(traced, kind, stage=Stage.TRACED).predict([network()], TARGET).mean["lut"] > 0
+
+
+def test_mixed_tools_are_refused_and_other_tools_not_predicted(kind):
+    other = [dataclasses.replace(record, target=HardwareTarget(tool="vitis")) for record in records()[:5]]
+    with pytest.raises(MixedRecordsError, match="tools"):
+        fit_surrogate([*records()[:30], *other], kind)
+    with pytest.raises(SurrogateError, match="vitis"):
+        fitted(kind).predict([network()], HardwareTarget(tool="vitis"))
+
+
+def test_version_changes_with_data_seed_and_kind(kind):
+    assert fit_surrogate(records()[:4], kind).version != fit_surrogate(records()[:5], kind).version
+    seeded = fit_surrogate(records()[:5], kind, seed=1)
+    assert seeded.version != fit_surrogate(records()[:5], kind, seed=0).version
+    versions = {fit_surrogate(records()[:5], each).version for each in KINDS}
+    assert len(versions) == len(KINDS)
+
+
+def test_refitting_forgets_the_old_records(kind):
+    surrogate = ResidualSurrogate(kind).fit(records(15, seed=9))
+    assert surrogate.fit(records()).version == fitted(kind).version
+    same(surrogate.predict([network()], TARGET), fitted(kind).predict([network()], TARGET))
+
+
+def test_dsp_is_exactly_zero_without_reuse(kind):
+    predicted = fitted(kind).predict(random_specs(20, np.random.default_rng(7)), TARGET)
+    for part in (predicted.mean, predicted.lower, predicted.upper, predicted.std):
+        np.testing.assert_array_equal(part["dsp"], 0.0)
+
+
+def test_dsp_is_exactly_the_closed_form_where_the_data_confirm_it(kind):
+    reused = network(strategy="reuse", reuse=4)
+    predicted = fitted(kind, reuse=True).predict([reused, network()], TARGET)
+    np.testing.assert_array_equal(predicted.mean["dsp"], [16 * 32 / 4, 0.0])
+    np.testing.assert_array_equal(predicted.upper["dsp"], [16 * 32 / 4, 0.0])
+
+
+def test_dsp_is_learnt_where_the_closed_form_is_wrong(kind):
+    doubled = [dataclasses.replace(record, dsp=2.0 * record.dsp) for record in records(60, reuse=True)[:40]]
+    surrogate = fit_surrogate(doubled, kind)
+    reused, plain = network(strategy="reuse", reuse=4), network()
+    predicted = surrogate.predict([reused, plain], TARGET)
+    assert predicted.mean["dsp"][0] == pytest.approx(2 * 16 * 32 / 4, rel=0.3)
+    assert predicted.mean["dsp"][1] == predicted.upper["dsp"][1] == 0.0
+
+
+def test_a_strategy_without_records_has_wide_intervals(kind):
+    reused, plain = network(strategy="reuse", reuse=4), network()
+    predicted = fitted(kind).predict([reused, plain], TARGET)
+    assert predicted.log_std["lut"][0] >= np.log(2) > predicted.log_std["lut"][1]
+    assert predicted.lower["dsp"][0] < predicted.mean["dsp"][0] < predicted.upper["dsp"][0]
+    slow = fitted(kind).predict([plain], HardwareTarget(clock_period_ns=10.0))
+    assert slow.log_std["lut"][0] >= np.log(2)
+
+
+def test_more_bits_wider_layers_and_fewer_zeros_cost_more(kind):
+    chains = (
+        [network(weight_bits=bits) for bits in (3, 5, 8)],
+        [network(width=width) for width in (12, 24, 48)],
+        [network(sparsity=sparsity) for sparsity in (0.8, 0.4, 0.0)],
+    )
+    for chain in chains:
+        luts = fitted(kind).predict(chain, TARGET).mean["lut"]
+        assert all(low < high for low, high in itertools.pairwise(luts)), luts
+
+
+def test_learns_and_covers_unseen_networks(kind):
+    unseen = records(80, seed=11)
+    predicted = predict_records(fitted(kind), unseen)
+    truth = np.array([record.lut for record in unseen])
+    found = accuracy(truth, predicted.mean["lut"], predicted.lower["lut"], predicted.upper["lut"])
+    assert found.median_relative_error < 0.12
+    assert found.spearman > 0.97
+    assert 0.8 <= found.coverage <= 1.0
+
+
+def test_far_outside_the_data_nothing_explodes(kind):
+    giant = ModelSpec(16, tuple(LayerSpec(4096, 4096, 16, 16) for _ in range(7)))
+    tiny = ModelSpec(1, (LayerSpec(1, 1, 1, 0, "linear", 1.0),))
+    predicted = fitted(kind).predict([giant, tiny], TARGET)
+    for name in TARGETS:
+        assert np.isfinite(predicted.upper[name]).all()
+        assert (predicted.upper[name] <= 1.01e9).all()
+    assert predicted.mean["lut"][0] > 1e5 > 1e3 > predicted.mean["lut"][1]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 21])
+def test_few_records_are_enough_for_a_careful_guess(kind, n):
+    predicted = fit_surrogate(records()[:n], kind).predict([network()], TARGET)
+    assert predicted.lower["lut"][0] < predicted.mean["lut"][0] < predicted.upper["lut"][0]
+    if n < 3:
+        assert predicted.upper["lut"][0] > 3 * predicted.mean["lut"][0]
+
+
+def test_the_same_network_twice_with_different_results_is_no_problem(kind):
+    again = [dataclasses.replace(record, lut=record.lut + 9) for record in records()[:12]]
+    predicted = fit_surrogate([*records()[:12], *again], kind).predict([network()], TARGET)
+    assert np.isfinite(predicted.mean["lut"]).all()
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(SurrogateError, match="gp, ridge, trees, ensemble"):
+        ResidualSurrogate("magic")

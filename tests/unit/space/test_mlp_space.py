@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from evonas.errors import ConfigurationError
+from evonas.space import MlpSpace, Phenotype
+from surrogates import LayerSpec, ModelSpec
+
+SPACE = MlpSpace(16, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value"),
+    [
+        ({"n_inputs": 0}, "space.n_inputs", 0),
+        ({"n_inputs": 2.5}, "space.n_inputs", 2.5),
+        ({"n_outputs": True}, "space.n_outputs", True),
+        ({"depth": 3}, "space.depth", 3),
+        ({"depth": None}, "space.depth", None),
+        ({"depth": (1, 2, 3)}, "space.depth", (1, 2, 3)),
+        ({"depth": (0, 2)}, "space.depth", 0),
+        ({"depth": (3, 2)}, "space.depth", (3, 2)),
+        ({"depth": (1.0, 2)}, "space.depth", 1.0),
+        ({"widths": ()}, "space.widths", ()),
+        ({"widths": 8}, "space.widths", 8),
+        ({"widths": "48"}, "space.widths", "48"),
+        ({"widths": (8, 8)}, "space.widths", 8),
+        ({"widths": (8, 0)}, "space.widths", 0),
+        ({"widths": (8, 16.5)}, "space.widths", 16.5),
+        ({"weight_bits": (0, 4)}, "space.weight_bits", 0),
+        ({"weight_bits": (4, 17)}, "space.weight_bits", 17),
+        ({"activation_bits": (True,)}, "space.activation_bits", True),
+        ({"input_bits": [4, None]}, "space.input_bits", None),
+        ({"sparsity": (0.5, 1.0)}, "space.sparsity", 1.0),
+        ({"sparsity": (-0.1,)}, "space.sparsity", -0.1),
+        ({"sparsity": (0, 0.0)}, "space.sparsity", 0.0),
+        ({"sparsity": (0.99,)}, "space.sparsity", (0.99,)),
+        ({"sparsity": (0.0, "0.5")}, "space.sparsity", "0.5"),
+        ({"learning_rate": (0.0,)}, "space.learning_rate", 0.0),
+        ({"learning_rate": ()}, "space.learning_rate", ()),
+        ({"learning_rate": 0.01}, "space.learning_rate", 0.01),
+        ({"activations": ("relu", "linear")}, "space.activations", "linear"),
+        ({"activations": "relu"}, "space.activations", "relu"),
+        ({"activations": ()}, "space.activations", ()),
+        ({"activations": ("relu", "relu")}, "space.activations", "relu"),
+    ],
+)
+def test_wrong_choices_are_named(change, field, value):
+    with pytest.raises(ConfigurationError) as caught:
+        MlpSpace(**({"n_inputs": 16, "n_outputs": 5} | change))
+    assert (caught.value.field, caught.value.value) == (field, value)
+    assert caught.value.mend
+
+
+def test_default_space_is_pinned():
+    # Studies log genomes and the digest: a change of either makes old studies unreadable and needs a new version.
+    assert SPACE.digest == "7440ca815d13f31720604c471ba3d2f2ca861249005e93f0f7a93ad7d7a04103"
+    assert SPACE.n_genes == 4 + 6 * 4 + 2
+    assert f"{SPACE.size:.4e}" == "1.6405e+25"
+
+
+def test_a_genome_by_hand():
+    genome = [0] * SPACE.n_genes
+    genome[0:4] = [1, 4, 2, 6]  # two hidden layers, 8 input bits, hard_tanh, 0.01
+    genome[4:8] = [7, 4, 5, 9]  # 64 wide, 6-bit weights, 7-bit activations, 95 % sparse: 51 weights for 64 outputs
+    genome[8:12] = [1, 0, 6, 3]  # 8 wide, 2-bit weights, 8-bit activations, half sparse
+    genome[12:16] = [5, 5, 5, 5]  # a third layer that is not there
+    genome[-2:] = [2, 1]
+    phenotype = SPACE.decode(tuple(genome))
+    assert phenotype == Phenotype(
+        ModelSpec(
+            8,
+            (
+                LayerSpec(16, 64, 6, 7, "hard_tanh", 0.9),  # the nearest sparsity that keeps 64 weights
+                LayerSpec(64, 8, 2, 8, "hard_tanh", 0.5),
+                LayerSpec(8, 5, 4, 0, "linear", 0.2),
+            ),
+        ),
+        0.01,
+    )
+    genome[7], genome[12:16] = 8, [0, 0, 0, 0]
+    assert SPACE.encode(phenotype) == tuple(genome)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        (ModelSpec(8, (LayerSpec(16, 8, 4, 4), LayerSpec(8, 4, 4, 0, "linear"))), "spec"),
+        (ModelSpec(8, (LayerSpec(16, 5, 4, 0, "linear"),)), "depth"),
+        (ModelSpec(12, (LayerSpec(16, 8, 4, 4), LayerSpec(8, 5, 4, 0, "linear"))), "input_bits"),
+        (ModelSpec(8, (LayerSpec(16, 9, 4, 4), LayerSpec(9, 5, 4, 0, "linear"))), "layer0.width"),
+        (ModelSpec(8, (LayerSpec(16, 8, 4, 4), LayerSpec(8, 5, 12, 0, "linear"))), "output.weight_bits"),
+        (ModelSpec(8, (LayerSpec(16, 64, 4, 4, sparsity=0.95), LayerSpec(64, 5, 4, 0, "linear"))), "spec"),
+        (ModelSpec(8, (LayerSpec(16, 8, 4, 4, strategy="reuse"), LayerSpec(8, 5, 4, 0, "linear"))), "spec"),
+    ],
+)
+def test_what_lies_outside_cannot_be_encoded(spec, field):
+    with pytest.raises(ConfigurationError) as caught:
+        SPACE.encode(Phenotype(spec, 0.01))
+    assert caught.value.field == field
+
+
+def test_mixed_activations_cannot_be_encoded():
+    hidden = (LayerSpec(16, 8, 4, 4, "relu"), LayerSpec(8, 8, 4, 4, "hard_tanh"))
+    with pytest.raises(ConfigurationError, match="mixes activations"):
+        SPACE.encode(Phenotype(ModelSpec(8, (*hidden, LayerSpec(8, 5, 4, 0, "linear"))), 0.01))
+
+
+def test_an_initial_population_holds_small_and_big_networks():
+    for seed in range(5):
+        phenotypes = [SPACE.decode(genome) for genome in SPACE.sample(48, np.random.default_rng(seed))]
+        weights = sorted(sum(layer.n_weights for layer in phenotype.spec.layers) for phenotype in phenotypes)
+        assert weights[4] < 700
+        assert weights[-5] > 5000
+        for layers in range(2, 8):
+            assert sum(len(phenotype.spec.layers) == layers for phenotype in phenotypes) == 8
+
+
+def test_choices_may_come_as_lists_and_numpy_integers_in_any_order():
+    space = MlpSpace(np.int64(16), 5, depth=[1, 6], widths=[64, 4, 8, 12, 16, 24, 32, np.int32(48)])
+    assert space == SPACE
+    assert space.digest == SPACE.digest
+    assert hash(space) == hash(SPACE)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_learning_rate_of_a_phenotype(rate):
+    with pytest.raises(ConfigurationError):
+        Phenotype(SPACE.decode([0] * SPACE.n_genes).spec, rate)
+
+
+def test_plain_data_with_other_fields_is_refused():
+    data = SPACE.decode([0] * SPACE.n_genes).to_dict()
+    with pytest.raises(ConfigurationError):
+        Phenotype.from_dict(data | {"momentum": 0.9})
+
+
+def test_importing_spaces_and_search_loads_no_search_library():
+    libraries = {"pymoo", "deap", "moocore", "torch"}
+    code = f"import sys, evonas.space, evonas.search; sys.exit(bool({libraries} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+
+from surrogates import TARGETS, HardwareTarget, Stage, fit_surrogate, load_surrogate, save_surrogate
+from surrogates.errors import NotFittedError, PersistenceError
+from surrogates.estimators import ResidualSurrogate
+from surrogates.persistence import saved_records
+from surrogates.testing import random_specs, synthetic_records
+
+RECORDS = synthetic_records(25, np.random.default_rng(0))
+WEIGHTS = np.linspace(0.1, 2.0, 25)
+
+
+@pytest.mark.parametrize("name", ["surrogate.json", "surrogate.json.gz"])
+def test_round_trip(tmp_path, name):
+    saved = fit_surrogate(RECORDS, "gp", weights=WEIGHTS, seed=3)
+    save_surrogate(saved, tmp_path / name)
+    loaded = load_surrogate(tmp_path / name)
+    assert (loaded.version, loaded.parameters, loaded.records) == (saved.version, saved.parameters, saved.records)
+    assert loaded.stage is Stage.SYNTHESISED
+    specs = random_specs(5, np.random.default_rng(1))
+    first, second = saved.predict(specs, HardwareTarget()), loaded.predict(specs, HardwareTarget())
+    for target in TARGETS:
+        np.testing.assert_array_equal(first.mean[target], second.mean[target])
+        np.testing.assert_array_equal(first.upper[target], second.upper[target])
+
+
+def test_the_bytes_depend_on_the_content_alone(tmp_path):
+    order = np.random.default_rng(0).permutation(25)
+    save_surrogate(fit_surrogate(RECORDS, "ridge", weights=WEIGHTS), tmp_path / "a.json.gz")
+    turned = fit_surrogate([RECORDS[row] for row in order], "ridge", weights=WEIGHTS[order])
+    save_surrogate(turned, tmp_path / "b.json.gz")
+    assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "schema 2, this version reads 1; load it with"),
+        ({"format": "other"}, "not a saved surrogate"),
+        ({"version": "0" * 16}, "fit a new surrogate"),
+        ({"parameters": {"kind": "magic", "seed": 0, "stage": "synthesised"}}, "damaged"),
+        ({"parameters": {"kind": "gp"}}, "damaged"),
+        ({"weights": [1.0]}, "damaged"),
+        ({"records": [{"schema": 99}]}, "records cannot be read"),
+    ],
+)
+def test_other_files_are_refused_with_advice(tmp_path, change, message):
+    path = tmp_path / "surrogate.json"
+    save_surrogate(fit_surrogate(RECORDS[:5], "ridge"), path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(PersistenceError, match=message):
+        load_surrogate(path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\x80pickle"])
+def test_no_json_or_no_surrogate(tmp_path, content):
+    path = tmp_path / "surrogate.json"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(PersistenceError, match="not a saved surrogate"):
+        load_surrogate(path)
+
+
+def test_a_missing_part_is_named(tmp_path):
+    path = tmp_path / "surrogate.json"
+    save_surrogate(fit_surrogate(RECORDS[:5], "ridge"), path)
+    content = json.loads(path.read_text())
+    del content["weights"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(PersistenceError, match="lacks weights"):
+        load_surrogate(path)
+
+
+def test_records_survive_a_version_that_does_not(tmp_path):
+    path = tmp_path / "surrogate.json"
+    surrogate = fit_surrogate(RECORDS[:5], "ridge")
+    save_surrogate(surrogate, path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "old"}))
+    assert fit_surrogate(saved_records(path), "ridge").version == surrogate.version
+
+
+def test_an_unfitted_surrogate_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        save_surrogate(ResidualSurrogate(), tmp_path / "surrogate.json")
+    assert not (tmp_path / "surrogate.json").exists()
