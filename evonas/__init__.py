@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from evonas.config import StudyConfig, load_config
     from evonas.errors import EvonasError
     from evonas.study.study import Study, load_study
+    from surrogates import Stage
 
 try:
     __version__ = version("evonas")
@@ -21,13 +22,14 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 
 _WHERE = {
     "EvonasError": "evonas.errors",
+    "Stage": "surrogates",
     "Study": "evonas.study.study",
     "StudyConfig": "evonas.config",
     "load_config": "evonas.config",
     "load_study": "evonas.study.study",
 }
 
-__all__ = ["EvonasError", "Study", "StudyConfig", "__version__", "load_config", "load_study"]
+__all__ = ["EvonasError", "Stage", "Study", "StudyConfig", "__version__", "load_config", "load_study"]
 
 
 def __getattr__(name: str) -> Any:

@@ -206,6 +206,11 @@ def resolve(data: Mapping[str, Any], overrides: Sequence[str] = ()) -> StudyConf
         for part in reversed(name.split(".")):
             nested = {part: nested}
         data = _merge(data, nested)
+    return restore(data)
+
+
+def restore(data: Mapping[str, Any]) -> StudyConfig:
+    """Check a configuration that is resolved already, such as the one in a study's log."""
     try:
         return StudyConfig.model_validate(data)
     except ValidationError as error:

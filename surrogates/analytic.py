@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from surrogates.spec import ModelSpec
 
 DSP_PRODUCT_BITS = 9  # yosys maps a product of at least so many bits to a DSP slice, a smaller one to LUTs
-SHARING_EXPONENT = 0.92  # measured: adders left after common-subexpression sharing = (adders before) ** exponent
+SHARING_EXPONENT = 0.85  # measured: adders left after common-subexpression sharing = (adders before) ** exponent
+LUT_PER_ADDER_BIT = 0.55  # measured: shifted operands overlap in part, the rest of an adder is wire
 STAGE_DELAY = 5.0  # unit delays of an adder that one pipeline stage holds
 
 
@@ -152,14 +153,15 @@ def activation_lut(table: LayerTable) -> Floats:
 def layer_lut(table: LayerTable) -> Floats:
     """LUTs of each layer (L,).
 
-    Distributed arithmetic: (signed digits)^0.92 adders of (input bits + half of the weight bits + 2) bits: most
-    adders sit near the leaves of the tree. Reuse: per multiplier an adder of the product's width, a weight memory
+    Distributed arithmetic: (signed digits of live weights)^0.85 adders of (input bits + half of the weight bits + 2)
+    bits, 0.55 LUT per bit: most adders sit near the leaves of the tree. Reuse: per multiplier an adder of the product's width, a weight memory
     read by LUTs above reuse 1, and a soft multiplier (weight bits x input bits) where the product is too small for
     a DSP slice.
     """
-    digits = table.nonzero * signed_digits(table.weight_bits)
-    adders = digits**SHARING_EXPONENT + table.n_out
-    trees = adders * (table.in_bits + table.weight_bits / 2 + 2)
+    live_in, live_out = alive_shares(table)
+    digits = table.nonzero * live_in * live_out * signed_digits(table.weight_bits)
+    adders = digits**SHARING_EXPONENT + table.n_out * live_out
+    trees = LUT_PER_ADDER_BIT * adders * (table.in_bits + table.weight_bits / 2 + 2)
     product = table.weight_bits + table.in_bits
     memory = np.where(table.reuse > 1, table.weight_bits * np.ceil(table.reuse / 64), 0.0)
     soft = np.where(product >= DSP_PRODUCT_BITS, 0.0, table.weight_bits * table.in_bits)

@@ -76,8 +76,8 @@ class Drift:
     """How a fitted model does on records it has not seen, for one target.
 
     `bias` is the mean log ratio of truth to prediction; `coverage` the share of records within the 90 % interval.
-    `drifted` says that the truth left the intervals more often than chance allows (one-sided binomial test, 5 %) or
-    that the median relative error passed `limit`.
+    `drifted` says that the truth left the intervals more often than chance allows (one-sided binomial test, 1 %,
+    because the coverage of any one calibration scatters about its nominal value) or that the median relative error passed `limit`.
     """
 
     target: str
@@ -115,7 +115,7 @@ def drift(surrogate: Surrogate, records: Sequence[SynthesisRecord], *, limit: fl
     return result
 
 
-def _too_often_outside(misses: int, n: int, nominal: float = NOMINAL, significance: float = 0.05) -> bool:
+def _too_often_outside(misses: int, n: int, nominal: float = NOMINAL, significance: float = 0.01) -> bool:
     """Whether `misses` of `n` intervals that should each miss with probability 1 - nominal are too many."""
     if n == 0:
         return False

@@ -6,6 +6,8 @@ and `tool_version` says so.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from surrogates.records import Stage, SynthesisRecord
@@ -23,7 +25,7 @@ def random_specs(n: int, rng: np.random.Generator, *, reuse: bool = False) -> li
 def _random_spec(rng: np.random.Generator, *, reuse: bool) -> ModelSpec:
     widths = [16, *(int(w) for w in rng.choice(_WIDTHS, size=int(rng.integers(1, 5)))), 5]
     layers = []
-    for place, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for place, (n_in, n_out) in enumerate(pairwise(widths)):
         last = place == len(widths) - 2
         shared = reuse and rng.random() < 0.5
         layers.append(

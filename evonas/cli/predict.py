@@ -26,7 +26,7 @@ def predict(
         str,
         Argument(
             metavar="SPEC",
-            help="A topology such as 16-32-16-5, a JSON file of a network, or a design.json.",
+            help="A topology such as 16-32-16-5, a JSON file of a network, or a design.json or its folder.",
             show_default=False,
         ),
     ],

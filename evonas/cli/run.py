@@ -108,8 +108,8 @@ def _summary(state: "StudyState", directory: Path, report: Path) -> None:
     handed = [c for c in state.candidates.values() if c.handed_over is not None]
     for candidate in sorted(handed, key=lambda c: c.candidate):
         if candidate.handed_over is not None:
-            line(out, f"design {candidate.candidate}  {directory / candidate.handed_over.directory}")
-    line(out, f"report     {report}")
+            line(out, f"{f'design {candidate.candidate}':<12}{directory / candidate.handed_over.directory}")
+    line(out, f"{'report':<12}{report}")
 
 
 def _refuse_existing(out: Path) -> None:

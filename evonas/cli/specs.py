@@ -70,6 +70,8 @@ def from_topology(text: str, shorthand: Shorthand) -> ModelSpec:
 
 
 def _from_file(path: Path) -> ModelSpec:
+    if path.is_dir():  # a design that was handed over
+        path /= "design.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -79,8 +81,8 @@ def _from_file(path: Path) -> ModelSpec:
         raise ConfigurationError("SPEC", str(path), f"cannot be read: {error}") from error
     except json.JSONDecodeError as error:
         raise ConfigurationError("SPEC", str(path), f"is not valid JSON: {error}") from error
-    if isinstance(data, dict) and isinstance(data.get("spec"), dict):  # a design.json
-        data = data["spec"]
+    if isinstance(data, dict) and isinstance(data.get("network"), dict):  # a design.json
+        data = data["network"].get("spec")
     if not isinstance(data, dict) or "layers" not in data:
         raise ConfigurationError("SPEC", str(path), "must hold input_bits, layers and edges, or a design.json")
     return ModelSpec.from_dict(data)

@@ -23,7 +23,7 @@ SEED = 0
 def synth(
     model: Annotated[
         Path,
-        Argument(metavar="MODEL", help="A design.json, or a model.onnx that evonas wrote.", show_default=False),
+        Argument(metavar="MODEL", help="A design.json, its folder, or a model.onnx that evonas wrote.", show_default=False),
     ],
     out: Annotated[
         Path, Option("--out", "-o", metavar="DIR", help="New or empty directory for the firmware.", show_default=False)
@@ -65,7 +65,7 @@ def _synthesise(
         raise ConfigurationError("--timeout-s", timeout_s, "must be above 0")
     target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
     _check_out(out)
-    if not model.is_file():
+    if not model.exists():
         raise DataError("no such file; give a design.json or a model.onnx", model)
     from evonas.synthesis import choose
     from evonas.synthesis.handover import load_design

@@ -33,7 +33,7 @@ def headline(state: StudyState) -> str:
     search, synthesis = state.config["search"], state.config.get("synthesis", {})
     population = search.get("population_size")
     parts = [
-        f"{task['name']} ({task['provenance']})",
+        f"{task['name']}: {task['provenance']}",
         quantity(int(search["generations"]), "generation") + (f" of {population}" if population else ""),
     ]
     if "part" in synthesis:
@@ -133,7 +133,7 @@ def _told_line(state: StudyState, row: GenerationRow) -> str:
     return (
         f"generation {row.generation}: {row.trained} trained, {row.failed} failed, "
         f"hypervolume {decimal(row.hypervolume, 4)}, best validation accuracy {percent(row.best_accuracy)} % "
-        f"({provenance}), smallest predicted LUT {count(row.smallest_lut_predicted)}, "
+        f"on {provenance}, smallest predicted LUT {count(row.smallest_lut_predicted)}, "
         f"{duration(row.seconds)}"
     )
 

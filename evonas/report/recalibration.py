@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from evonas.objectives import HARDWARE_METRICS
 from evonas.report.formatting import METRIC_NAMES, MISSING, percent, short_version
 from evonas.report.tables import Column, table
+from surrogates import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +45,16 @@ def rows(state: StudyState) -> list[Row]:
             when = next((p for p in path if p in _WHEN), "")
             if where and when:
                 grouped.setdefault((target, where), {})[when] = values
-        for (target, where), both in grouped.items():
+        for (target, where), both in sorted(grouped.items(), key=_rank):
             before, after = both.get("before", {}), both.get("after", {})
             if before.get("n") or after.get("n"):
                 found.append(Row(event.generation, event.surrogate_version, target, _WHERE[where], before, after))
     return found
+
+
+def _rank(group: tuple[tuple[str, str], object]) -> tuple[int, int]:
+    target, where = group[0]
+    return list(_WHERE).index(where), TARGETS.index(target) if target in TARGETS else len(TARGETS)
 
 
 def methods(state: StudyState) -> list[str]:

@@ -71,8 +71,8 @@ def _front(state: StudyState, figures: Figures) -> Html:
     )
     if views.designs(state, stage):
         caption += (
-            f"Squares and diamonds: {stage.label} values. A thin line joins each of these designs to the value predicted "
-            "before it was synthesised. "
+            f"Squares and diamonds: {stage.label} values. A thin line joins each of these designs to the value "
+            "predicted before it was synthesised. "
         )
     caption += "Hover for the network."
     parts, panels = [], []
@@ -149,7 +149,7 @@ def _surrogate(state: StudyState, figures: Figures) -> Html:
         text = (
             "Errors on the designs of that round: all, those from the front, and those taken at random, which alone "
             "estimate the error over the whole space. Before: the old surrogate, which had not seen them. "
-            + "".join(f"After: {method}. " for method in methods(state))
+            + "".join(f"Errors after: {method}. " for method in methods(state))
             + "A dash means that too few designs were there to say."
         )
         parts += [paragraph(text, class_="note"), recalibration_table(state)]

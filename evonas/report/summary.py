@@ -69,7 +69,7 @@ def summary(state: StudyState) -> Html:
 def _facts(state: StudyState) -> list[Html]:
     name, provenance = views.task(state)
     pairs = [
-        ("Task", f"{name} ({provenance})"),
+        ("Task", f"{name} [{provenance}]"),
         ("Data", _data(state)),
         ("State", _progress(state)),
         ("Objectives", _objectives(state)),
@@ -89,9 +89,8 @@ def _data(state: StudyState) -> str:
     described = {} if state.started is None else state.started.task
     words = (("n_inputs", "inputs"), ("n_classes", "classes"))
     sizes = ", ".join(f"{described[key]} {word}" for key, word in words if key in described)
-    rows = ", ".join(
-        f"{number:,} rows to {_USES.get(name, name)}" for name, number in described.get("rows", {}).items()
-    )
+    known = described.get("rows", {})
+    rows = ", ".join(f"{known[name]:,} rows to {use}" for name, use in _USES.items() if name in known)
     return "; ".join(text for text in (sizes, rows) if text) or "not recorded"
 
 
@@ -162,12 +161,13 @@ def _synthesis(state: StudyState) -> str:
 
 
 def _handed_over(state: StudyState) -> str:
+    _, provenance = views.task(state)
     score = views.score_metric(state)
     texts = []
     for number, candidate in state.candidates.items():
         if candidate.handed_over is not None:
             tested = candidate.tested.get(score)
-            value = f"test {score} {with_error(tested)}" if tested else "no test value"
+            value = f"test {score} {with_error(tested)} [{provenance}]" if tested else "no test value"
             texts.append(f"candidate {number} in {candidate.handed_over.directory} ({value})")
     return ", ".join(texts) or "none so far"
 
@@ -247,8 +247,9 @@ def _best_trained(state: StudyState, score: str) -> list[str]:
 def _sentence(state: StudyState, design: Design) -> str:
     record = design.record
     score = views.score_metric(state)
+    _, provenance = views.task(state)
     test = design.candidate.tested.get(score)
-    tested = f" ({with_error(test)} on the test split)" if test else ""
+    tested = f" (test {score} {with_error(test)} [{provenance}])" if test else ""
     return (
         f"{_named_network(design.candidate)}: {_score(state, design.candidate, score)}{tested}, "
         f"{metric_value('lut', record.lut)}, {metric_value('ff', record.ff)}, {metric_value('dsp', record.dsp)}, "
@@ -263,7 +264,7 @@ def _named_network(candidate: CandidateState) -> str:
 
 def _score(state: StudyState, candidate: CandidateState, score: str) -> str:
     _, provenance = views.task(state)
-    return f"validation {score} {with_error(candidate.measured[score])} ({provenance})"
+    return f"validation {score} {with_error(candidate.measured[score])} [{provenance}]"
 
 
 def limits(state: StudyState) -> list[str]:

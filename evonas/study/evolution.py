@@ -153,7 +153,8 @@ class Evolution:
     def learn(self, event: Told | Recalibrated) -> None:
         """Give a logged event to the algorithm; the state already includes it."""
         if isinstance(event, Told):
-            self._algorithm.tell([self._evaluated(n) for n in event.losses])
+            numbers = sorted(event.losses)  # candidate order; JSON orders keys as text
+            self._algorithm.tell([self._evaluated(n) for n in numbers])
         elif event.predicted:
             number = {s.asked.genome: n for n, s in self._state.candidates.items()}
             survivors = [number[e.genome] for e in self._algorithm.population()]

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from evonas.errors import StudyCorruptError
 from evonas.objectives import HARDWARE_METRICS, Constraint, Measurement, Objective
+from evonas.search import nondominated
 from evonas.study.events import (
     Asked,
     AskedCandidate,
@@ -103,6 +106,8 @@ class StudyState:
         self.chosen: list[Chosen] = []
         self.synthesised: list[Synthesised] = []
         self.finished: Finished | None = None
+        self._objectives: tuple[Objective, ...] | None = None
+        self._constraints: tuple[Constraint, ...] | None = None
         for event in events:
             self.apply(event)
 
@@ -170,12 +175,16 @@ class StudyState:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """The objectives of the search."""
-        return tuple(Objective(**o) for o in self.config["search"]["objectives"])
+        if self._objectives is None:
+            self._objectives = tuple(Objective(**o) for o in self.config["search"]["objectives"])
+        return self._objectives
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         """The constraints of the search."""
-        return tuple(Constraint(**c) for c in self.config["search"]["constraints"])
+        if self._constraints is None:
+            self._constraints = tuple(Constraint(**c) for c in self.config["search"]["constraints"])
+        return self._constraints
 
     @property
     def config(self) -> dict[str, Any]:
@@ -201,21 +210,25 @@ class StudyState:
     def front(self, stage: Stage = Stage.PREDICTED) -> list[CandidateState]:
         """Feasible, non-dominated candidates by values of exactly `stage`, by rising first objective.
 
-        At stage SYNTHESISED this is the verified front: a candidate without a record of that stage, or with a
-        mismatch, is not on it.
+        From stage SYNTHESISED on this is the verified front: a candidate whose synthesis failed, or whose record
+        does not say that vectors were compared bit for bit, is not on it. Of equal losses the earliest stays.
         """
         losses = {
             number: value
             for number, state in self.candidates.items()
             if state.asked.copy_of is None
             and state.failure is None
+            and (stage < Stage.SYNTHESISED or _verified(state, stage))
             and (value := self.losses(number, stage)) is not None
             and not any(self.violations(number, stage).values())
         }
-        kept = [n for n, v in losses.items() if not any(_dominates(w, v) for m, w in losses.items() if m != n)]
-        unique = {losses[n]: n for n in reversed(kept)}  # of equal losses the earliest stays
-        return [self.candidates[n] for n in sorted(unique.values(), key=lambda n: (losses[n], n))]
+        if not losses:
+            return []
+        mask = nondominated(np.array(list(losses.values()), np.float64))
+        kept = [number for number, inside in zip(losses, mask, strict=True) if inside]
+        return [self.candidates[n] for n in sorted(kept, key=lambda n: (losses[n], n))]
 
 
-def _dominates(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
-    return first != second and all(a <= b for a, b in zip(first, second, strict=True))
+def _verified(state: CandidateState, stage: Stage) -> bool:
+    record = state.record(stage)
+    return record is not None and record.verified_vectors > 0 and state.synthesis_failure is None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, final
 
-from evonas.config import StudyConfig, resolve
+from evonas.config import StudyConfig, resolve, restore
 from evonas.errors import (
     ConfigurationError,
     Failure,
@@ -84,8 +84,12 @@ class Study:
         self._open(path, EventLog(path, create=True), task, observers)
         digests = {"space": space.digest, "task": task.digest, "start_records": forecast.data_digest}
         started = Started(settings.model_dump(mode="json"), versions(), digests, _describe(task))
-        self._assemble(settings, forecast)
-        self.record(started)
+        try:
+            self._assemble(settings, forecast)
+            self.record(started)
+        except BaseException:  # without this the lock would stay with an object that nobody has
+            self.close()
+            raise
 
     def _open(self, path: Path, log: EventLog, task: Task | None, observers: Sequence[Observer]) -> None:
         self.directory = path
@@ -139,7 +143,7 @@ class Study:
             study._open(path, log, None, ())
             for row in log.read():
                 study.state.apply(from_body(row.kind, row.body))
-        study.config = resolve(study.state.config)
+        study.config = restore(study.state.config)
         return study
 
     def _replay(self, given: StudyConfig | None) -> None:
@@ -147,7 +151,7 @@ class Study:
         if not events or not isinstance(events[0], Started):
             raise StudyError(f"{self.directory} holds an empty log; delete it and start again")
         started = events[0]
-        settings = resolve(started.config)
+        settings = restore(started.config)
         check_versions(started.versions)
         if given is not None:
             _compare("configuration", given.model_dump(mode="json"), started.config)
@@ -226,19 +230,30 @@ class Study:
         """The candidates of the current generation that wait for a measurement; proposes a generation if none does.
 
         Candidates predicted to violate a constraint are already settled and are not returned. Raises `ProtocolError`
-        when called twice without telling. An empty list means that the space is exhausted.
+        when called twice without telling. An empty list means that the space is exhausted, or that the
+        last generations were over before any of their candidates could be trained.
         """
+        self._writable()
         if self._handed_out and self._pending():
             raise ProtocolError("ask was called twice; tell the candidates that were asked first")
         while not (pending := self._pending()):
-            self._clock, self._waiting_s = time.perf_counter(), 0.0
-            asked = self._evolution.ask(self.forecast)
-            if not asked.candidates:
+            if not self._propose() or (self._complete() and not self._pending()):
                 return []
-            self.record(asked)
-            self._settle()  # at once, if every candidate was dropped by a constraint
         self._handed_out = True
         return pending
+
+    def _propose(self) -> bool:
+        """Log a new generation; False when the space is exhausted."""
+        self._clock, self._waiting_s = time.perf_counter(), 0.0
+        asked = self._evolution.ask(self.forecast)
+        if not asked.candidates:
+            return False
+        self.record(asked)
+        self._settle()  # at once, if every candidate was dropped by a constraint
+        return True
+
+    def _writable(self) -> None:
+        _ = self.task  # raises for a study that was opened for reading
 
     def tell(
         self,
@@ -254,6 +269,7 @@ class Study:
         A candidate told without its `network` can be on the predicted front but cannot be synthesised. When the last
         candidate of a generation is told, the algorithm learns of all of them in candidate order.
         """
+        self._writable()
         if candidate not in {state.candidate for state in self._pending()}:
             raise ProtocolError(f"candidate {candidate} was not asked for, or was told already")
         if isinstance(result, Failure):
@@ -293,6 +309,7 @@ class Study:
         At the end the front is synthesised, verified and handed over. Can be interrupted at any moment: everything
         logged stays, and `Study.resume(directory).run()` goes on to the same result.
         """
+        self._writable()
         start = time.perf_counter()
         done = 0
         try:
@@ -315,17 +332,18 @@ class Study:
         return len(told) >= self.config.search.generations or self._evolution.exhausted
 
     def _train_generation(self) -> bool:
-        self._handed_out = False
-        pending = self.ask()
-        if not pending:
+        if not self._pending() and not self._propose():
             return False
-        self._check_progress(pending)
+        self._handed_out = True
+        if pending := self._pending():  # else a constraint dropped every candidate, which also is a generation
+            self._check_progress(pending)
         return True
 
     def _check_progress(self, pending: list[CandidateState]) -> None:
         self.run_jobs("train", [self._training_job(state) for state in pending], self._trained)
         generation = self.state.generations[-1]
         states = [self.state.candidates[n] for n in generation.candidates]
+        states = [s for s in states if not s.asked.dropped]
         failures = [s.failure for s in states if s.failure is not None]
         if generation.generation == 0 and len(failures) == len(states):
             raise StudyError(f"every candidate of the first generation failed, first with: {failures[0].message}")
@@ -427,9 +445,18 @@ def _describe(task: Task) -> dict[str, Any]:
         "feature_names": list(task.feature_names),
         "n_inputs": task.n_inputs,
         "n_classes": task.n_classes,
-        "rows": {name: len(task.split(name)) for name in ("train", "validation", "test")},
+        "rows": _rows(task),
     }
     return description
+
+
+def _rows(task: Task) -> dict[str, int]:
+    """Rows per split, without reading the test split; a task of the user's own may not know how many that has."""
+    from evonas.tasks import ArrayTask
+
+    if isinstance(task, ArrayTask):
+        return {name: len(task.rows(name)) for name in ("train", "validation", "test")}
+    return {name: len(task.split(name)) for name in ("train", "validation")}
 
 
 def _compare(what: str, now: Mapping[str, Any], logged: Mapping[str, Any]) -> None:

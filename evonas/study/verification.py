@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from evonas.errors import Failure
 from evonas.execution import Job
 from evonas.seeding import stream
@@ -221,12 +223,14 @@ class FinalFront:
         network = study.network(design.candidate)
         tested = score(study.task, network, "test")
         event = design.synthesis[-1]
+        measurements = [*design.measured.values(), *tested, *design.predicted.values()]
         hand_over(
             network,
-            [m.to_dict() for m in (*design.measured.values(), *tested, *design.predicted.values())],
+            [m.to_dict() for m in measurements],
             event.records,
             {role: study.directory / path for role, path in event.files.items()},
             study.directory / directory,
             preparation=study.preparation(),
+            vectors=np.asarray(study.task.split("validation").x[:256], np.float64),
         )
         study.record(HandedOver(design.candidate, str(directory), tested))

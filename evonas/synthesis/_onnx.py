@@ -188,7 +188,7 @@ def read_onnx(path: Path) -> QuantisedNetwork:
         model = onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path) from error
-    except Exception as error:  # noqa: BLE001 - protobuf's exceptions have no public common base
+    except Exception as error:  # protobuf's exceptions have no public common base
         raise DataError(f"is no ONNX file: {error}", path) from error
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA), None)
     if text is None:

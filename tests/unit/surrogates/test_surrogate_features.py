@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ TARGET = HardwareTarget()
 def networks(draw):
     widths = draw(st.lists(st.integers(1, 200), min_size=2, max_size=8))
     layers = []
-    for place, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for place, (n_in, n_out) in enumerate(pairwise(widths)):
         last = place == len(widths) - 2
         layers.append(
             LayerSpec(
@@ -143,12 +144,12 @@ def test_csd_digits_are_near_the_exact_mean():
 def test_alive_shares_follow_a_simulation():
     rng = np.random.default_rng(3)
     widths, sparsity = [16, 12, 8, 5], 0.85
-    layers = [LayerSpec(a, b, 6, 6, "relu", sparsity) for a, b in zip(widths[:-2], widths[1:-1], strict=True)]
+    layers = [LayerSpec(a, b, 6, 6, "relu", sparsity) for a, b in pairwise(widths[:-1])]
     spec = ModelSpec(8, (*layers, LayerSpec(8, 5, 6, 0, "linear", sparsity)))
     live_in, live_out = alive_shares(layer_table([spec]))
     seen_in, seen_out = np.zeros((400, 3)), np.zeros((400, 3))
     for trial in range(400):
-        masks = [rng.random((a, b)) > sparsity for a, b in zip(widths, widths[1:], strict=False)]
+        masks = [rng.random((a, b)) > sparsity for a, b in pairwise(widths)]
         forward = [np.ones(16, dtype=bool)]
         for mask in masks:
             forward.append((mask & forward[-1][:, None]).any(axis=0))

@@ -20,7 +20,7 @@ def test_import_is_light():
 
 def test_what_needs_no_learner_loads_none():
     code = (
-        "import sys; from surrogates import analytic_costs, feature_matrix, accuracy, Prediction, choose, start_records;"
+        "import sys; from surrogates import analytic_costs, feature_matrix, accuracy, Prediction, choose;"
         "print(sorted({'sklearn', 'scipy'} & set(sys.modules)))"
     )
     assert run(code).strip() == "[]"

@@ -1,0 +1,100 @@
+"""doctor and predict."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from command_line import ROOT
+
+from surrogates import LayerSpec, ModelSpec
+
+
+def test_doctor_in_words(evonas):
+    ended = evonas("doctor")
+    assert ended.code == 0, ended.out
+    assert "Everything needed is here." in ended.out
+    assert all(word in ended.out for word in ("g++", "vitis-run", "verilator", "pyosys", "embedded jets", "cores"))
+    assert all(len(line) <= 80 for line in ended.out.splitlines())
+
+
+def test_doctor_in_json(evonas):
+    ended = evonas("doctor", "--json")
+    data = json.loads(ended.out)
+    assert next(iter(data)) == "schema"
+    assert data["schema"] == 1
+    assert data["healthy"] == (ended.code == 0)
+    checks = {check["name"]: check for check in data["checks"]}
+    assert {c["verdict"] for c in data["checks"]} <= {"ok", "missing", "warning", "failed"}
+    assert checks["surrogates"]["verdict"] == "ok"
+    assert checks["pyosys"]["verdict"] == "ok"
+    assert checks["embedded jets"]["found"] == "checksum right"
+    assert all(checks[name]["group"] == "machine" for name in ("cores", "memory", "disk"))
+
+
+def test_a_missing_optional_tool_is_not_wrong(evonas, tmp_path):
+    checks = json.loads(evonas("doctor", "--json", PATH=str(tmp_path)).out)["checks"]
+    tools = [check for check in checks if check["group"] == "tool"]
+    assert {check["verdict"] for check in tools} == {"missing"}
+    assert all("optional" in check["note"] for check in tools)
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A PYTHONPATH on which another package called `surrogates` comes first."""
+    package = tmp_path / "other" / "surrogates"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("__version__ = '1.0'\n")
+    return os.pathsep.join([str(package.parent), str(ROOT)])
+
+
+def test_doctor_flags_an_unrelated_surrogates(evonas, foreign, tmp_path):
+    ended = evonas("doctor", "--json", PYTHONPATH=foreign)
+    assert ended.code == 1
+    data = json.loads(ended.out)
+    assert not data["healthy"]
+    (check,) = [c for c in data["checks"] if c["name"] == "surrogates"]
+    assert check["verdict"] == "failed"
+    assert check["found"] == str(tmp_path / "other" / "surrogates")
+    assert "pip uninstall surrogates" in check["note"]
+
+
+def test_other_commands_blame_an_unrelated_surrogates_too(evonas, foreign, tmp_path):
+    ended = evonas("predict", "16-8-5", PYTHONPATH=foreign)
+    assert ended.code == 1
+    assert "another package called 'surrogates'" in ended.err
+    assert "evonas doctor" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_predict_a_topology(evonas):
+    ended = evonas("predict", "16-32-16-5", "--weight-bits", "6")
+    assert ended.code == 0, ended.err
+    assert all(word in ended.out for word in ("LUT", "FF", "DSP", "cycles", "90 %", "stage predicted", "surrogate"))
+    assert all(len(line) <= 80 for line in ended.out.splitlines())
+
+
+def test_predict_in_json_and_from_files_agree(evonas, tmp_path):
+    layers = (LayerSpec(16, 8, 4, 5, "relu", 0.5), LayerSpec(8, 5, 4, 0, "linear", 0.5))
+    spec = ModelSpec(7, layers)
+    as_spec, as_design = tmp_path / "spec.json", tmp_path / "design.json"
+    as_spec.write_text(json.dumps(spec.to_dict()))
+    as_design.write_text(json.dumps({"format": "evonas-design", "network": {"spec": spec.to_dict()}}))
+    bits = ("--weight-bits", "4", "--activation-bits", "5", "--input-bits", "7", "--sparsity", "0.5")
+    found = []
+    for arguments in (("16-8-5", *bits), (as_spec,), (as_design,)):
+        ended = evonas("predict", *arguments, "--json")
+        assert ended.code == 0, ended.err
+        found.append(json.loads(ended.out))
+    data = found[0]
+    assert found == [data] * 3
+    assert next(iter(data)) == "schema"
+    assert data["stage"] == "predicted"
+    assert data["interval"] == pytest.approx(0.9)
+    assert data["surrogate_version"]
+    assert data["spec"] == spec.to_dict()
+    for metric in ("lut", "ff", "dsp", "latency_cycles", "latency_ns"):
+        values = data["predicted"][metric]
+        assert values["lower"] <= values["value"] <= values["upper"]
+    assert data["predicted"]["lut"]["value"] > 0

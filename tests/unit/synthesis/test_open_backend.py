@@ -1,0 +1,201 @@
+"""The open tool chain: real figures, and every failure with its type."""
+
+import json
+import pickle
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evonas.errors import ConfigurationError, FailureKind, ToolError
+from evonas.models.fixed_point import QuantisedDense, QuantisedNetwork
+from evonas.synthesis import backends, choose, yosys
+from evonas.synthesis.open_backend import OpenBackend
+from evonas.synthesis.samples import random_network
+from evonas.synthesis.vitis import VitisBackend
+from surrogates import HardwareTarget, Stage
+
+BACKEND = OpenBackend(csim="never")
+
+
+def vectors(network, count=100):
+    return np.random.default_rng(1).normal(0, 1.5, (count, network.spec.n_inputs))
+
+
+def synthesise(tmp_path, network, backend=BACKEND, target=HardwareTarget(), until=Stage.SYNTHESISED, **options):
+    options = {"timeout_s": 120.0} | options
+    return backend.synthesise(network, vectors(network), target, tmp_path / "work", until=until, **options)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A real synthesis of 16-8-5 at four bits."""
+    steps = []
+    folder = tmp_path_factory.mktemp("small")
+    result = synthesise(folder, random_network(0, (16, 8, 5), weight_bits=4, activation_bits=4), progress=steps.append)
+    return result, steps
+
+
+def test_real_figures(small):
+    result, steps = small
+    assert result.failure is None
+    traced, synthesised = result.records
+    assert (traced.stage, synthesised.stage) == (Stage.TRACED, Stage.SYNTHESISED)
+    assert 850 < synthesised.lut < 1100
+    assert 400 < synthesised.ff < 560
+    assert (synthesised.dsp, synthesised.bram_18k, synthesised.initiation_interval) == (0, 0, 1)
+    assert synthesised.latency_cycles == traced.latency_cycles
+    assert 2 <= synthesised.latency_cycles <= 6
+    assert 0.7 < traced.lut / synthesised.lut < 1.1
+    assert 0.8 < traced.ff / synthesised.ff < 1.2
+    assert synthesised.carry > 50
+    assert 2 < synthesised.delay_ns < 12
+    assert synthesised.verified_vectors == 100
+    assert synthesised.peak_memory_bytes > 50 * 2**20
+    assert synthesised.tool_version.startswith("hls4ml 1.3")
+    assert steps == ["tracing", "hls4ml project", "RTL simulation", "logic synthesis"]
+
+
+def test_files(small):
+    result, _ = small
+    assert (result.files["verilog"] / "src" / "dut.v").is_file()
+    assert (result.files["hls4ml"] / "firmware" / "dut.cpp").is_file()
+    report = json.loads(result.files["report"].read_text())
+    assert report["lut"] == result.records[-1].lut
+    assert "LUT2" in report["cells"]
+    assert result.files["log"].is_file()
+
+
+def test_figures_do_not_depend_on_the_run(small, tmp_path):
+    again = synthesise(tmp_path, random_network(0, (16, 8, 5), weight_bits=4, activation_bits=4), until=Stage.TRACED)
+    first, second = small[0].records[0], again.records[0]
+    noisy = {"wall_time_s": 0, "peak_memory_bytes": 0}
+    assert replace(first, **noisy) == replace(second, **noisy)
+
+
+def test_a_shorter_clock_period_gives_more_stages(tmp_path):
+    network = random_network(0, (16, 8, 5))
+    cycles = {
+        period: synthesise(tmp_path, network, target=HardwareTarget(clock_period_ns=period), until=Stage.TRACED)
+        .records[0]
+        .latency_cycles
+        for period in (10.0, 5.0, 2.5)
+    }
+    assert cycles[10.0] < cycles[5.0] < cycles[2.5]
+
+
+def test_no_time(tmp_path):
+    failure = synthesise(tmp_path, random_network(0, (4, 3, 2)), timeout_s=0.0).failure
+    assert failure.kind is FailureKind.TOOL_TIMEOUT
+
+
+def test_timeout_in_yosys_keeps_the_traced_record(tmp_path, monkeypatch):
+    original = yosys.synthesise
+    monkeypatch.setattr(yosys, "synthesise", lambda *a, **k: original(*a, **(k | {"timeout_s": 0.5})))
+    result = synthesise(tmp_path, random_network(0, (16, 8, 5)))
+    assert result.failure.kind is FailureKind.TOOL_TIMEOUT
+    assert [record.stage for record in result.records] == [Stage.TRACED]
+
+
+def test_broken_verilog_is_a_crash_of_yosys(tmp_path):
+    source = tmp_path / "rtl" / "src"
+    source.mkdir(parents=True)
+    (source / "dut.v").write_text("module dut (input clk; endmodule")
+    for call in (
+        lambda: yosys.synthesise(tmp_path / "rtl", tmp_path / "y", "xcvu13p", timeout_s=30),
+        lambda: yosys.simulate(tmp_path / "rtl", tmp_path / "y", [0], 1, timeout_s=30),
+    ):
+        with pytest.raises(ToolError, match="syntax error") as caught:
+            call()
+        assert caught.value.failure.kind is FailureKind.TOOL_CRASHED
+
+
+def flipped(network):
+    """The network with the lowest bit of one weight changed."""
+    first = network.layers[0]
+    codes = first.weight_codes.copy()
+    codes[0, 0] ^= 1
+    layer = QuantisedDense(
+        codes, first.weight_type, first.bias_codes, first.bias_type, first.activation, first.output_type
+    )
+    return QuantisedNetwork(network.spec, network.input_type, (layer, *network.layers[1:]))
+
+
+def test_a_flipped_weight_on_the_way_is_found_and_named(tmp_path, monkeypatch):
+    network = random_network(2, (4, 3), sparsity=0.0)
+    other = flipped(network).to_bytes()
+    monkeypatch.setattr(QuantisedNetwork, "to_bytes", lambda self: other)
+    result = synthesise(tmp_path, network, until=Stage.TRACED)
+    assert result.failure.kind is FailureKind.MISMATCH
+    assert not result.records
+    for part in ("QuantisedNetwork.predict", "torch", "first on 0", "inputs ["):
+        assert part in result.failure.message
+
+
+def test_a_flipped_bit_in_the_verilog_is_found_and_named(tmp_path, monkeypatch):
+    network = random_network(2, (4, 3), sparsity=0.0)
+    original = yosys.simulate
+
+    def tampered(rtl, *args, **options):
+        top = rtl / "src" / "dut.v"
+        text = top.read_text()
+        register = "model_inp_reg[{0}] <= model_inp[{0}]".format(text.split("model_inp_reg[")[2].split("]")[0])
+        assert register in text
+        top.write_text(text.replace(register, register + " ^ 1"))
+        return original(rtl, *args, **options)
+
+    monkeypatch.setattr(yosys, "simulate", tampered)
+    result = synthesise(tmp_path, network)
+    assert result.failure.kind is FailureKind.MISMATCH
+    assert "Verilog's simulation" in result.failure.message
+    assert [record.stage for record in result.records] == [Stage.TRACED]
+
+
+def test_a_constant_network_is_unsupported(tmp_path):
+    result = synthesise(tmp_path, random_network(0, (4, 3, 2), sparsity=1.0))
+    assert result.failure.kind is FailureKind.UNSUPPORTED
+
+
+def test_missing_tool(tmp_path, monkeypatch):
+    def gone(package):
+        raise __import__("importlib.metadata").metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr("evonas.synthesis.open_backend.version", gone)
+    assert BACKEND.available().version is None
+    assert synthesise(tmp_path, random_network(0, (4, 3))).failure.kind is FailureKind.TOOL_MISSING
+
+
+def test_csim_needs_a_compiler_only_when_asked_for(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert OpenBackend(csim="auto").available().version is not None
+    assert "g++" in OpenBackend(csim="always").available().reason
+
+
+def test_wrong_arguments(tmp_path):
+    network = random_network(0, (4, 3))
+    with pytest.raises(ConfigurationError, match="part"):
+        synthesise(tmp_path, network, target=HardwareTarget(part="ep4c"))
+    with pytest.raises(ConfigurationError, match="64"):
+        BACKEND.synthesise(network, vectors(network, 63), HardwareTarget(), tmp_path)
+    with pytest.raises(ConfigurationError, match="csim"):
+        OpenBackend(csim="sometimes")
+
+
+def test_choice(monkeypatch):
+    assert {name: type(backend) for name, backend in backends().items()} == {
+        "openrtl": OpenBackend,
+        "vitis": VitisBackend,
+    }
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert choose("auto").name == "openrtl"
+    monkeypatch.setattr("shutil.which", lambda name: f"/opt/{name}")
+    assert choose("auto", csim="never") == VitisBackend(csim="never")
+    with pytest.raises(ConfigurationError, match="auto, openrtl or vitis"):
+        choose("quartus")
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        choose("openrtl", nonsense=1)
+
+
+def test_backends_travel_between_processes():
+    assert pickle.loads(pickle.dumps(BACKEND)) == BACKEND
