@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Positive = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -129,7 +129,7 @@ class SynthesisConfig(_Section):
 
     backend: Literal["auto", "openrtl", "vitis"] = "auto"
     part: str = "xcvu13p-flga2577-2-e"
-    clock_period_ns: Annotated[float, Field(gt=0)] = 5.0
+    clock_period_ns: Annotated[float, Field(ge=0.5, le=1000, allow_inf_nan=False)] = 5.0
     vectors: Annotated[int, Field(ge=64)] = 64  # inputs on which every implementation must agree bit for bit
     csim: Literal["auto", "always", "never"] = "auto"  # hls4ml's C simulation, which needs g++
     timeout_s: Seconds = 600.0
@@ -194,9 +194,11 @@ def resolve(data: Mapping[str, Any], overrides: Sequence[str] = ()) -> StudyConf
     """Check plain data (as from TOML), with its presets and overrides applied."""
     data = dict(data)
     presets = data.pop("presets", {})
+    if not isinstance(presets, dict) or not all(isinstance(changes, dict) for changes in presets.values()):
+        raise ConfigurationError("presets", presets, "must be tables of overrides, [presets.NAME.section]")
     pairs = [_override(text) for text in overrides]
     chosen = dict(pairs).get("preset", data.get("preset", "standard"))
-    if chosen in presets:
+    if isinstance(chosen, str) and chosen in presets:
         data = _merge(data, presets[chosen])
     elif chosen != "standard":
         known = ", ".join(sorted({"standard", *presets}))

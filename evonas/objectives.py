@@ -87,6 +87,9 @@ class Constraint:
         known = sorted(TASK_METRICS | HARDWARE_METRICS)
         if self.metric not in known:
             raise ConfigurationError("constraints.metric", self.metric, f"must be one of {', '.join(known)}")
+        for name, bound in (("upper", self.upper), ("lower", self.lower)):
+            if bound is not None and not math.isfinite(bound):
+                raise ConfigurationError(f"constraints.{self.metric}.{name}", bound, "must be finite; leave it out instead")
         if self.upper is None and self.lower is None:
             raise ConfigurationError(f"constraints.{self.metric}", None, "needs an upper or a lower bound")
         if self.upper is not None and self.lower is not None and self.lower > self.upper:

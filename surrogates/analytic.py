@@ -153,10 +153,10 @@ def activation_lut(table: LayerTable) -> Floats:
 def layer_lut(table: LayerTable) -> Floats:
     """LUTs of each layer (L,).
 
-    Distributed arithmetic: (signed digits of live weights)^0.85 adders of (input bits + half of the weight bits + 2)
-    bits, 0.55 LUT per bit: most adders sit near the leaves of the tree. Reuse: per multiplier an adder of the product's width, a weight memory
-    read by LUTs above reuse 1, and a soft multiplier (weight bits x input bits) where the product is too small for
-    a DSP slice.
+    Distributed arithmetic: (signed digits of live weights)^0.85 adders of (input bits + half of the weight bits +
+    2) bits, 0.55 LUT per bit: most adders sit near the leaves of the tree. Reuse: per multiplier an adder of the
+    product's width, a weight memory read by LUTs above reuse 1, and a soft multiplier (weight bits x input bits)
+    where the product is too small for a DSP slice.
     """
     live_in, live_out = alive_shares(table)
     digits = table.nonzero * live_in * live_out * signed_digits(table.weight_bits)

@@ -77,7 +77,8 @@ class Drift:
 
     `bias` is the mean log ratio of truth to prediction; `coverage` the share of records within the 90 % interval.
     `drifted` says that the truth left the intervals more often than chance allows (one-sided binomial test, 1 %,
-    because the coverage of any one calibration scatters about its nominal value) or that the median relative error passed `limit`.
+    because the coverage of any one calibration scatters about its nominal value) or that the median
+    relative error passed `limit`.
     """
 
     target: str

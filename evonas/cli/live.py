@@ -41,10 +41,11 @@ class LiveView:
         self._messages: list[str] = []
         self._headline = ""
         self._provenance = ""
+        self._over = False
         self._pace = Pace(clock)
         self._search = Pace(clock)
         self._live = Live(
-            get_renderable=lambda: self.render(self._console.height),
+            get_renderable=lambda: self.render(None if self._over else self._console.height),
             console=self._console,
             refresh_per_second=REFRESHES_PER_SECOND,
             vertical_overflow="crop",
@@ -55,7 +56,7 @@ class LiveView:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._live.update(self.render(None))  # at the end all rows stay, above whatever comes next
+        self._over = True  # at the end all rows stay, above whatever comes next
         self._live.vertical_overflow = "visible"
         self._live.__exit__(None, None, None)
 

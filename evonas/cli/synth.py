@@ -23,7 +23,9 @@ SEED = 0
 def synth(
     model: Annotated[
         Path,
-        Argument(metavar="MODEL", help="A design.json, its folder, or a model.onnx that evonas wrote.", show_default=False),
+        Argument(
+            metavar="MODEL", help="A design.json, its folder, or a model.onnx that evonas wrote.", show_default=False
+        ),
     ],
     out: Annotated[
         Path, Option("--out", "-o", metavar="DIR", help="New or empty directory for the firmware.", show_default=False)

@@ -59,11 +59,12 @@ class ProcessExecutor:
                 if len(self._workers) >= self.capacity:
                     return
                 worker = self._start()
-            worker.job = self._waiting.popleft()
+            job = self._waiting.popleft()
             try:
-                worker.pipe.send(worker.job)
+                worker.pipe.send(job)
+                worker.job = job
             except (BrokenPipeError, ConnectionResetError):  # it died while idle: not the job's fault
-                self._waiting.appendleft(worker.job)
+                self._waiting.appendleft(job)
                 self._discard(worker)
 
     def _start(self) -> _Worker:
@@ -71,7 +72,14 @@ class ProcessExecutor:
         process = self._spawn.Process(target=serve, args=(theirs,), daemon=False)
         process.start()
         theirs.close()
-        ours.send(self._context)
+        try:
+            ours.send(self._context)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            process.join()
+            raise ProtocolError(
+                f"a worker process ended while it started (exit code {process.exitcode}); a script that runs a study "
+                'needs `if __name__ == "__main__":` around it, and its task must be importable'
+            ) from error
         worker = _Worker(process, ours)
         self._workers.append(worker)
         return worker

@@ -79,7 +79,9 @@ class FixedPoint:
         if self.rounding == "RND_CONV":
             rounded = np.rint(scaled)
         else:
-            rounded = np.floor(scaled + (0.5 if self.rounding == "RND" else 0.0))
+            rounded = np.floor(scaled)
+            if self.rounding == "RND":  # not floor(scaled + 0.5): the sum itself can round up
+                rounded += scaled - rounded >= 0.5
         low, high = self.low / self.lsb, self.high / self.lsb
         if self.overflow == "SAT":
             codes = np.clip(rounded, low, high)
@@ -148,7 +150,8 @@ class QuantisedDense:
         magnitude = max(abs(input_type.low), abs(input_type.high))
         bound = float((np.abs(self.weight).sum(axis=0) * magnitude + np.abs(self.bias)).max(initial=0.0))
         fraction = max(input_type.fraction + self.weight_type.fraction, self.bias_type.fraction)
-        integer = 1 + max(math.ceil(math.log2(bound + 2.0**-fraction)), 1 - fraction)
+        mantissa, exponent = math.frexp(bound + 2.0**-fraction)  # exact, where log2 would round
+        integer = 1 + max(exponent - (mantissa == 0.5), 1 - fraction)
         if integer + fraction > 53:
             raise ConfigurationError("accumulator width", integer + fraction, "must be at most 53 bits")
         return FixedPoint(True, integer + fraction, integer)

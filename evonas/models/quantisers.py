@@ -28,18 +28,23 @@ class _QuantiseWeight(torch.autograd.Function):
 
 @final
 class _QuantiseActivation(torch.autograd.Function):
-    """Round half up and saturate (RND, SAT); no gradient where it saturates."""
+    """Activation and its quantiser in one: negative values times `slope`, round half up, saturate (RND, SAT).
+
+    One function instead of four, because the element-wise work is most of the training time of a small network.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        code = torch.floor(x * scale + 0.5)
-        ctx.save_for_backward((code >= low) & (code <= high))
-        return torch.clamp(code, low, high) / scale
+    def forward(ctx: Any, x: Tensor, slope: Tensor, scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        factor = torch.where(x < 0, slope, torch.ones(()))
+        code = torch.floor(x * factor * scale + 0.5)
+        held = torch.clamp(code, low, high)
+        ctx.save_for_backward(factor * (code == held))  # no gradient where it saturates
+        return held / scale
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None, None]:
-        (inside,) = ctx.saved_tensors
-        return grads[0] * inside, None, None, None
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None, None, None]:
+        (factor,) = ctx.saved_tensors
+        return grads[0] * factor, None, None, None, None
 
 
 def quantise_weight(x: Tensor, scale: Tensor, limit: Tensor) -> Tensor:
@@ -48,9 +53,9 @@ def quantise_weight(x: Tensor, scale: Tensor, limit: Tensor) -> Tensor:
     return result
 
 
-def quantise_activation(x: Tensor, scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Activations to codes in [low, high] at `scale` codes per unit; shapes broadcast."""
-    result: Tensor = _QuantiseActivation.apply(x, scale, low, high)  # type: ignore[no-untyped-call]
+def quantise_activation(x: Tensor, slope: Tensor, scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """max(x, slope x) for 0 <= slope <= 1, to codes in [low, high] at `scale` codes per unit; shapes broadcast."""
+    result: Tensor = _QuantiseActivation.apply(x, slope, scale, low, high)  # type: ignore[no-untyped-call]
     return result
 
 

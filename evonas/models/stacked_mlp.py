@@ -69,17 +69,20 @@ class StackedDense(nn.Module):
     slope: Tensor
 
     def accumulate(self, x: Tensor) -> Tensor:
-        """Activations before the output quantiser, (P, batch, n_out)."""
+        """Accumulators, before activation and output quantiser, (P, batch, n_out)."""
         weight = quantise_weight(self.weight, self.weight_scale, self.weight_limit) * self.mask
         limit = torch.as_tensor(_BIAS_LIMIT)
         bias = quantise_weight(self.bias, self.bias_scale, limit)
-        accumulator = torch.baddbmm(bias, x, weight)
-        return accumulator if self.last else torch.maximum(accumulator, accumulator * self.slope)
+        return torch.baddbmm(bias, x, weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised outputs (P, batch, n_out) of quantised inputs (P, batch, n_in)."""
         hidden = self.accumulate(x)
-        return hidden if self.last else quantise_activation(hidden, self.output_scale, self.low, self.high)
+        return hidden if self.last else self.activate(hidden)
+
+    def activate(self, accumulator: Tensor) -> Tensor:
+        """Quantised activations (P, batch, n_out) of accumulators."""
+        return quantise_activation(accumulator, self.slope, self.output_scale, self.low, self.high)
 
     @torch.no_grad()
     def prune(self, progress: float) -> None:
@@ -103,17 +106,19 @@ class StackedDense(nn.Module):
         if self.last:
             return hidden
         everything = torch.ones((), dtype=torch.bool)
-        self.output_scale = best_scale(hidden, self.low, self.high, everything, (1, 2), _ACTIVATION_TRIES)
-        return quantise_activation(hidden, self.output_scale, self.low, self.high)
+        activated = torch.maximum(hidden, hidden * self.slope)
+        self.output_scale = best_scale(activated, self.low, self.high, everything, (1, 2), _ACTIVATION_TRIES)
+        return self.activate(hidden)
 
     @torch.no_grad()
     def export(self, member: int, input_fraction: int) -> QuantisedDense:
         """The exact fixed-point layer of one member."""
         spec = self.specs[member]
-        scale = self.weight_scale[member].double()
-        limit = self.weight_limit[member].double()
-        rounded = torch.clamp(torch.floor(self.weight[member].double() * scale + 0.5), -limit, limit)
-        codes = (rounded * self.mask[member]).numpy()
+        scale = self.weight_scale[member]
+        limit = self.weight_limit[member]
+        # in single precision, as in training: in double precision 0.49999997 + 0.5 would round to another code
+        rounded = torch.clamp(torch.floor(self.weight[member] * scale + 0.5), -limit, limit)
+        codes = (rounded * self.mask[member]).double().numpy()
         fraction = np.log2(scale.numpy()).astype(np.int64)
         # one type holds all outputs' binary points; codes of coarser outputs are shifted left, free in hardware
         shifted = np.asarray(codes * 2.0 ** (fraction.max() - fraction), np.int64)
@@ -121,7 +126,7 @@ class StackedDense(nn.Module):
         width = max(int(widest).bit_length() + 1, 2)
         weight_type = FixedPoint(True, width, width - int(fraction.max()))
         bias_fraction = int(fraction.max()) + input_fraction
-        bias_codes = torch.floor(self.bias[member, 0].double() * 2.0**bias_fraction + 0.5)
+        bias_codes = torch.floor(self.bias[member, 0] * 2.0**bias_fraction + 0.5)
         bias_codes = torch.clamp(bias_codes, -_BIAS_LIMIT, _BIAS_LIMIT)
         bias_width = int(bias_codes.abs().max()).bit_length() + 1
         bias_type = FixedPoint(True, max(bias_width, 2), max(bias_width, 2) - bias_fraction)

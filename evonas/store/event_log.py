@@ -133,6 +133,25 @@ class EventLog:
         self.close()
 
 
+def holds_events(directory: Path) -> bool:
+    """Whether `directory` has a log with at least one event, or a file in its place that must not be overwritten.
+
+    A log that was created and never written to, because its process died in between, does not count.
+    """
+    path = directory / "study.sqlite"
+    if not path.exists():
+        return False
+    try:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)
+        try:
+            (schema,) = database.execute("PRAGMA user_version").fetchone()
+            return schema != 0 and bool(database.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0])
+        finally:
+            database.close()
+    except sqlite3.Error:
+        return True
+
+
 def _chain(previous: str, position: int, kind: str, text: str) -> str:
     return hashlib.sha256(f"{previous}\n{position}\n{kind}\n{text}".encode()).hexdigest()[:32]
 

@@ -87,6 +87,8 @@ class Evolution:
     def check_measurements(self, measurements: Sequence[Measurement]) -> None:
         """Raise `ProtocolError` when a metric that training must measure is missing."""
         given = {m.metric for m in measurements}
+        if not given:
+            raise ProtocolError("the measurement is empty; give at least one metric, or a Failure")
         needed = {o.metric for o in self._objectives} | {c.metric for c in self._constraints}
         missing = sorted((needed & TASK_METRICS) - given)
         if missing:

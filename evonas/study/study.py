@@ -24,7 +24,7 @@ from evonas.execution import executor as make_executor
 from evonas.objectives import Measurement
 from evonas.seeding import derive
 from evonas.store.artefacts import Artefacts
-from evonas.store.event_log import EventLog
+from evonas.store.event_log import EventLog, holds_events
 from evonas.study.events import Event, Failed, Finished, Measured, Recalibrated, Started, Told, from_body, to_body
 from evonas.study.evolution import Evolution, make_space
 from evonas.study.forecast import Forecast
@@ -72,7 +72,7 @@ class Study:
     ) -> None:
         settings = _settings(config)
         path = Path(directory)
-        if (path / "study.sqlite").exists():
+        if holds_events(path):
             raise StudyExistsError(f"{path} already holds a study; go on with `evonas resume {path}`")
         task = task or load_task(settings.task.name, **settings.task.options)
         space = make_space(settings, task)  # bad settings are found before anything is written
@@ -149,7 +149,7 @@ class Study:
     def _replay(self, given: StudyConfig | None) -> None:
         events = [from_body(row.kind, row.body) for row in self._log.read()]
         if not events or not isinstance(events[0], Started):
-            raise StudyError(f"{self.directory} holds an empty log; delete it and start again")
+            raise StudyError(f"{self.directory} holds a log without a beginning; start the study again with `evonas run`")
         started = events[0]
         settings = restore(started.config)
         check_versions(started.versions)

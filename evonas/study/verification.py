@@ -35,6 +35,7 @@ def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
 
     reasons = {pick.candidate: pick.reason for pick in chosen.picks}
     started: dict[int, float] = {}
+    root = study.directory.resolve()  # backends give absolute paths
 
     def done(key: str, value: Any) -> None:
         candidate = int(key.rpartition("-")[2])
@@ -49,7 +50,7 @@ def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
                 chosen.generation,
                 tuple(records),
                 failure,
-                {role: str(Path(path).relative_to(study.directory)) for role, path in files.items()},
+                {role: str(Path(path).resolve().relative_to(root)) for role, path in files.items()},
                 time.perf_counter() - started[candidate],
             )
         )
@@ -88,6 +89,14 @@ def _synthesisable(study: Study) -> list[CandidateState]:
         for n, c in state.candidates.items()
         if c.network and c.failure is None and not any(state.violations(n, Stage.PREDICTED).values())
     ]
+
+
+def _error(candidate: CandidateState) -> float:
+    """Validation error, also of a candidate that was told its accuracy alone."""
+    measured = candidate.measured
+    if "error" in measured:
+        return measured["error"].value
+    return 1.0 - measured["accuracy"].value if "accuracy" in measured else 0.0
 
 
 @final
@@ -140,7 +149,7 @@ class Recalibration:
         study = self._study
         candidates = _synthesisable(study)
         # of several candidates with one spec (they differ in learning rate) the most accurate stands for it
-        best = {c.spec.digest: c for c in sorted(candidates, key=lambda c: -c.measured["error"].value)}
+        best = {c.spec.digest: c for c in sorted(candidates, key=lambda c: -_error(c))}
         front = {c.candidate for c in study.front(Stage.PREDICTED)}
         picks = choose(
             [c.spec for c in best.values() if c.candidate in front],

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from surrogates import HardwareTarget
 
 FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
-SIMULATED_VECTORS = 256  # at most: the clock by clock simulation costs about 20 ms a vector
+SIMULATED_VECTORS = 128  # at most: clock by clock simulation costs 10 to 200 ms a vector; alkaid's sees them all
 
 
 @final

@@ -90,19 +90,22 @@ def _fit(
         if epoch == 0 or fraction < _FREEZE_FROM:
             stack.calibrate(inputs[:, :_CALIBRATION_ROWS])
         order = torch.stack([torch.randperm(len(data), generator=g) for g in generators])
+        shuffled, targets = torch.stack([x[rows] for x, rows in zip(inputs, order, strict=True)]), labels[order]
         losses = torch.zeros(len(members))
         for batch in range(batches):
-            rows = order[:, batch * batch_size : (batch + 1) * batch_size]
-            x = torch.stack([inputs[i if len(inputs) > 1 else 0, rows[i]] for i in range(len(members))])
-            logits = stack(x)
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), labels[rows].flatten(), reduction="none"
-            ).view(len(members), -1).mean(dim=1)
+            rows = slice(batch * batch_size, (batch + 1) * batch_size)
+            loss = _losses(stack(shuffled[:, rows]), targets[:, rows])
             loss.sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step(_schedule((epoch + (batch + 1) / batches) / epochs))
             losses += loss.detach() / batches
     stack.prune(1.0)
     return stack, [float(v) for v in losses]
+
+
+def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy (nats) of each member, (P,), from logits (P, batch, classes) and targets (P, batch)."""
+    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return each.view(len(logits), -1).mean(dim=1)
 
 
 def _schedule(progress: float) -> float:

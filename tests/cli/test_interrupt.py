@@ -48,6 +48,7 @@ front_designs = 1
 [execution]
 executor = "inline"
 """
+NO_FRONT = ("--set", "synthesis.front_designs=0")  # the design of the recalibration is enough
 pytestmark = pytest.mark.slow
 
 
@@ -101,6 +102,15 @@ def group_is_gone(leader):
     return False
 
 
+def check_interrupted(running, study):
+    """Exit code 130, the line that continues, and nothing left behind."""
+    code, error = running.end()
+    assert code == 130, error
+    assert "Traceback" not in error
+    assert f"\n  evonas resume {study}\n" in error
+    assert group_is_gone(running.process.pid)
+
+
 def check_finished(evonas, study):
     """Resuming goes to the end; the study is then like one that was never interrupted."""
     resumed = evonas("resume", study)
@@ -116,7 +126,7 @@ def check_finished(evonas, study):
 
 def test_run_to_the_end_and_resume_what_is_finished(evonas, config, tmp_path):
     study = tmp_path / "study"
-    ended = evonas("run", config, "--out", study, "--set", "search.generations=1")
+    ended = evonas("run", config, "--out", study, "--set", "search.generations=1", *NO_FRONT)
     assert ended.code == 0, ended.err
     assert "generation 0: " in ended.out
     assert "own simulation" in ended.out
@@ -138,38 +148,28 @@ def test_run_to_the_end_and_resume_what_is_finished(evonas, config, tmp_path):
     assert predicted["spec"] == front[0]["spec"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "number"),
-    [("asked", signal.SIGINT), ("measured", signal.SIGINT), ("chosen", signal.SIGTERM)],
-)
-def test_one_signal_ends_in_good_order(evonas, config, tmp_path, kind, number):
+def test_a_signal_ends_in_good_order(evonas, config, tmp_path):
     study = tmp_path / "study"
     running = Running("run", config, "--out", study, "--json")
-    running.wait_for(kind)
-    running.signal(number)
-    code, error = running.end()
-    assert code == 130, error
-    assert "Traceback" not in error
-    assert f"\n  evonas resume {study}\n" in error
-    assert group_is_gone(running.process.pid)
+    running.wait_for("asked")
+    running.signal(signal.SIGTERM)
+    check_interrupted(running, study)
     assert not (study / "report.html").exists()
     assert not json.loads(evonas("status", study, "--json").out)["running"]
-    if kind == "measured":
-        status = check_finished(evonas, study)
-        assert len(status["generations"]) == 2
 
 
-def test_two_signals_end_at_once_and_the_study_goes_on(evonas, config, tmp_path):
+def test_interrupted_once_then_twice_the_study_goes_on_to_its_end(evonas, config, tmp_path):
     study = tmp_path / "study"
-    running = Running(
-        "run", config, "--out", study, "--json", "--set", "execution.executor=processes", "--set", "execution.workers=2"
-    )
-    running.wait_for("chosen")
-    running.signal(signal.SIGINT)
-    running.signal(signal.SIGINT)
-    code, error = running.end()
-    assert code == 130, error
-    assert "Traceback" not in error
-    assert f"evonas resume {study}" in error
-    assert group_is_gone(running.process.pid)
-    check_finished(evonas, study)
+    workers = ("--set", "execution.executor=processes", "--set", "execution.workers=2")
+    once = Running("run", config, "--out", study, "--json", "--set", "surrogate.recalibrate_every=0", *workers)
+    once.wait_for("measured")
+    once.signal(signal.SIGINT)
+    check_interrupted(once, study)
+    twice = Running("resume", study, "--json")
+    twice.wait_for("chosen")
+    twice.signal(signal.SIGINT)
+    twice.signal(signal.SIGINT)
+    check_interrupted(twice, study)
+    assert twice.kinds.count("asked") == 1  # the first generation was in the log
+    status = check_finished(evonas, study)
+    assert len(status["generations"]) == 2

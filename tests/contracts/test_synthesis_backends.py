@@ -16,7 +16,7 @@ from evonas.synthesis.vitis import VitisBackend
 from surrogates import HardwareTarget, Stage
 
 FAKES = Path(__file__).parents[1] / "fakes" / "vitis"
-NETWORK = random_network(0, (5, 4, 3), weight_bits=4, activation_bits=4)
+NETWORK = random_network(0, (5, 4, 3), weight_bits=3, activation_bits=3)
 VECTORS = np.random.default_rng(1).normal(0, 1.5, (64, 5))
 
 
@@ -67,8 +67,8 @@ def test_success(backend, tmp_path):
 
 
 def test_the_same_folder_can_be_used_again(backend, tmp_path):
-    first, second = (synthesise(backend, tmp_path / "work") for _ in range(2))
-    assert [r.lut for r in first.records] == [r.lut for r in second.records]
+    first, second = (synthesise(backend, tmp_path / "work", until=Stage.CSYNTH) for _ in range(2))
+    assert [r.lut for r in first.records] == [r.lut for r in second.records] != []
 
 
 def test_an_earlier_stage_costs_no_synthesis(backend, tmp_path):

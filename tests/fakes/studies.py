@@ -6,8 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fakes.backend import InstantBackend
-from fakes.surrogate import InstantSurrogate
 
 from evonas.config import resolve
 from evonas.execution.inline import InlineExecutor
@@ -15,6 +13,8 @@ from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwo
 from evonas.store.event_log import EventLog
 from evonas.study.jobs import TrainedCandidate, Training, score
 from evonas.tasks import ArrayTask, Split
+from fakes.backend import InstantBackend
+from fakes.surrogate import InstantSurrogate
 from surrogates import ModelSpec
 
 if TYPE_CHECKING:

@@ -98,6 +98,7 @@ def test_live_view_draws_on_a_terminal_and_leaves_the_table():
         play(view, synthetic.complete_events())
     final = stream.getvalue().rsplit("\x1b[2K", 1)[-1]
     assert "0.4470" in final
+    assert "synthesised:" not in final  # messages and bars are gone
     assert "\x1b[?25h" in final  # the cursor is back
 
 

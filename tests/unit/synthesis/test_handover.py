@@ -132,7 +132,7 @@ def test_foreign_damaged_and_changed_files(tmp_path):
 
 
 def test_nothing_heavy_is_imported_with_the_package():
-    modules = "backend handover job open_backend process verification vitis worker yosys".split()
+    modules = ["backend", "handover", "job", "open_backend", "process", "verification", "vitis", "worker", "yosys"]
     code = f"""
 import sys
 import evonas.synthesis, {", ".join(f"evonas.synthesis.{name}" for name in modules)}

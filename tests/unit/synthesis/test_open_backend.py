@@ -17,13 +17,14 @@ from evonas.synthesis.vitis import VitisBackend
 from surrogates import HardwareTarget, Stage
 
 BACKEND = OpenBackend(csim="never")
+TARGET = HardwareTarget()
 
 
 def vectors(network, count=100):
     return np.random.default_rng(1).normal(0, 1.5, (count, network.spec.n_inputs))
 
 
-def synthesise(tmp_path, network, backend=BACKEND, target=HardwareTarget(), until=Stage.SYNTHESISED, **options):
+def synthesise(tmp_path, network, backend=BACKEND, target=TARGET, until=Stage.SYNTHESISED, **options):
     options = {"timeout_s": 120.0} | options
     return backend.synthesise(network, vectors(network), target, tmp_path / "work", until=until, **options)
 
