@@ -89,7 +89,7 @@ class Constraint:
             raise ConfigurationError("constraints.metric", self.metric, f"must be one of {', '.join(known)}")
         for name, bound in (("upper", self.upper), ("lower", self.lower)):
             if bound is not None and not math.isfinite(bound):
-                raise ConfigurationError(f"constraints.{self.metric}.{name}", bound, "must be finite; leave it out instead")
+                raise ConfigurationError(f"constraints.{self.metric}.{name}", bound, "must be finite, or left out")
         if self.upper is None and self.lower is None:
             raise ConfigurationError(f"constraints.{self.metric}", None, "needs an upper or a lower bound")
         if self.upper is not None and self.lower is not None and self.lower > self.upper:

@@ -149,7 +149,7 @@ class Study:
     def _replay(self, given: StudyConfig | None) -> None:
         events = [from_body(row.kind, row.body) for row in self._log.read()]
         if not events or not isinstance(events[0], Started):
-            raise StudyError(f"{self.directory} holds a log without a beginning; start the study again with `evonas run`")
+            raise StudyError(f"{self.directory} holds a log without a beginning; run the study again")
         started = events[0]
         settings = restore(started.config)
         check_versions(started.versions)

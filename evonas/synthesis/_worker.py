@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evonas.errors import FailureKind, ToolError
+from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.models.fixed_point import QuantisedNetwork
 from surrogates import HardwareTarget
 
@@ -71,6 +71,8 @@ def serve(line: str) -> dict[str, Any]:
         return {}
     except ToolError as error:
         return {"failure": error.failure.kind.value, "message": error.failure.message}
+    except ConfigurationError as error:  # such as accumulators of more than 53 bits
+        return {"failure": FailureKind.UNSUPPORTED.value, "message": str(error)}
     except MemoryError as error:
         return {"failure": FailureKind.TOOL_MEMORY.value, "message": f"out of memory: {error}"}
     except Exception as error:  # noqa: BLE001 - the end of the process boundary: whatever a library raises is a crash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ def random_network(
     biases = bias_type or FixedPoint(True, 10, 2, "RND", "SAT")
     layers: list[QuantisedDense] = []
     specs: list[LayerSpec] = []
-    for index, (n_in, n_out) in enumerate(zip(topology, topology[1:], strict=False)):
+    for index, (n_in, n_out) in enumerate(pairwise(topology)):
         last = index == len(topology) - 2
         weights = weight_type.codes(rng.normal(0, 0.5, (n_in, n_out)))
         weights[rng.random((n_in, n_out)) < sparsity] = 0

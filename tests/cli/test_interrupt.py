@@ -160,7 +160,7 @@ def test_a_signal_ends_in_good_order(evonas, config, tmp_path):
 
 def test_interrupted_once_then_twice_the_study_goes_on_to_its_end(evonas, config, tmp_path):
     study = tmp_path / "study"
-    workers = ("--set", "execution.executor=processes", "--set", "execution.workers=2")
+    workers = ("--set", "execution.executor=processes", "--set", "execution.workers=1")
     once = Running("run", config, "--out", study, "--json", "--set", "surrogate.recalibrate_every=0", *workers)
     once.wait_for("measured")
     once.signal(signal.SIGINT)

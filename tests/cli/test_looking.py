@@ -143,3 +143,17 @@ def test_looking_changes_no_byte_of_the_log(evonas, finished):
     assert (finished / "study.sqlite").read_bytes() == before
     with EventLog(finished, write=False) as log:
         assert len(log) == len(events())
+
+
+def test_json_stays_clean_when_a_library_writes_to_standard_output():
+    code = (
+        "import os, sys\nfrom evonas.cli.output import machine_output\n"
+        "with machine_output() as stream:\n"
+        "    print('noise', flush=True); os.write(1, b'more noise\\n'); stream.write('{}\\n')\n"
+        "print('after')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "{}\nafter\n"
+    assert "noise\nmore noise" in done.stderr

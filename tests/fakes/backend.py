@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evonas.errors import Failure, FailureKind, ToolError
 from evonas.synthesis.backend import Availability, SynthesisResult
 from surrogates import Stage, SynthesisRecord
@@ -14,6 +12,8 @@ from surrogates import Stage, SynthesisRecord
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import numpy as np
 
     from evonas.models.fixed_point import QuantisedNetwork
     from surrogates import HardwareTarget

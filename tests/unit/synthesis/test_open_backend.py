@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
-from evonas.models.fixed_point import QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
 from evonas.synthesis import backends, choose, yosys
 from evonas.synthesis.open_backend import OpenBackend
 from evonas.synthesis.samples import random_network
@@ -156,6 +156,12 @@ def test_a_flipped_bit_in_the_verilog_is_found_and_named(tmp_path, monkeypatch):
 def test_a_constant_network_is_unsupported(tmp_path):
     result = synthesise(tmp_path, random_network(0, (4, 3, 2), sparsity=1.0))
     assert result.failure.kind is FailureKind.UNSUPPORTED
+
+
+def test_too_wide_an_accumulator_is_unsupported(tmp_path):
+    biases = FixedPoint(True, 50, -3)
+    network = random_network(0, (4, 3), bias_type=biases, input_type=FixedPoint(True, 16, 16))
+    assert synthesise(tmp_path, network).failure.kind is FailureKind.UNSUPPORTED
 
 
 def test_missing_tool(tmp_path, monkeypatch):
