@@ -7,6 +7,7 @@ its own pipe, so a death (for instance by the kernel for memory) is known to bel
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -70,7 +71,12 @@ class ProcessExecutor:
     def _start(self) -> _Worker:
         ours, theirs = self._spawn.Pipe()
         process = self._spawn.Process(target=serve, args=(theirs,), daemon=False)
-        process.start()
+        # The child inherits the mask, so a Ctrl-C in its first moments waits until `serve` ignores it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         try:
             ours.send(self._context)

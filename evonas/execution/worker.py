@@ -31,6 +31,7 @@ def serve(pipe: Connection) -> None:
     """Main function of a worker process: first message is the context, then jobs, until the pipe closes."""
     # Ctrl-C in a terminal reaches the whole process group; stopping is the driver's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_follow_the_driver, daemon=True).start()
     try:
         context = pipe.recv()

@@ -201,7 +201,7 @@ def test_a_result_that_cannot_be_sent_is_a_failure(pool):
 
 
 def test_a_job_that_cannot_be_sent_is_refused_and_nothing_waits_for_it(pool):
-    with pytest.raises(Exception, match="pickle|local"):
+    with pytest.raises(Exception, match=r"pickle|local"):
         pool.submit(Job("a", lambda _context: 1))
     assert list(pool.collect()) == []
     pool.submit(Job("b", jobs.double, (1,)))

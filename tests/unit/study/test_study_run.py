@@ -221,7 +221,7 @@ def test_when_every_first_candidate_fails_the_study_stops_clearly_and_can_go_on(
         broken = hostile(lambda _seed: Failure(FailureKind.DIVERGED, "the loss is nan"))
         patch.setattr(evonas.study.study, "train_candidate", broken)
         with Study(configured(), tmp_path / "s", task=task) as study:
-            with pytest.raises(StudyError, match="every candidate of the first generation failed.*the loss is nan"):
+            with pytest.raises(StudyError, match=r"every candidate of the first generation failed.*the loss is nan"):
                 study.run()
             assert study.front() == []
     with Study.resume(tmp_path / "s", task=task) as study:
@@ -337,10 +337,8 @@ def test_a_study_that_cannot_begin_leaves_no_lock(configured, instant, task, tmp
         patch.setattr(EventLog, "append", full)
         with pytest.raises(StudyError, match="no free disk"):
             Study(configured(), tmp_path, task=task)
-    with pytest.raises(StudyError, match="empty log; delete it and start again"):
+    with pytest.raises(StudyError, match="log without a beginning; run the study again"):
         Study.resume(tmp_path, task=task)
-    for file in tmp_path.iterdir():
-        file.unlink()
     Study(configured(), tmp_path, task=task).close()
 
 
