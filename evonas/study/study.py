@@ -236,6 +236,7 @@ class Study:
         self._writable()
         if self._handed_out and self._pending():
             raise ProtocolError("ask was called twice; tell the candidates that were asked first")
+        self._settle()  # if the study was killed just before it would have told the algorithm
         while not (pending := self._pending()):
             if not self._propose() or (self._complete() and not self._pending()):
                 return []
@@ -293,8 +294,7 @@ class Study:
 
     def _settle(self) -> None:
         """Tell the algorithm once nothing of the generation is pending."""
-        generation = self.state.generations[-1]
-        if self._pending() or generation.told is not None:
+        if not self.state.generations or self.state.generations[-1].told is not None or self._pending():
             return
         self._handed_out = False
         told = self._evolution.tell()
@@ -313,6 +313,7 @@ class Study:
         start = time.perf_counter()
         done = 0
         try:
+            self._settle()  # if the study was killed just before it would have told the algorithm
             while True:
                 self._recalibration.run_if_due()
                 complete = self._complete()
