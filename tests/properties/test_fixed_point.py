@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from math import floor
 
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 from evonas.errors import ConfigurationError
 from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
 from surrogates import LayerSpec, ModelSpec
-import itertools
 
 OFTEN, RARE = settings(max_examples=150, deadline=None), settings(max_examples=40, deadline=None)
 VALUES = st.floats(-1e6, 1e6)

@@ -1,0 +1,86 @@
+"""Fake quantisers: forward as in hardware, backward straight through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from evonas.models.fixed_point import FixedPoint
+from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
+from evonas.models.stacked_mlp import input_type
+
+
+def values(n=200, spread=3.0):
+    return torch.linspace(-spread, spread, n).requires_grad_()
+
+
+def test_weights_round_half_up_and_saturate_symmetrically():
+    x = values()
+    found = quantise_weight(x, torch.tensor(4.0), torch.tensor(7.0))
+    expected = np.clip(np.floor(x.detach().numpy() * 4 + 0.5), -7, 7) / 4
+    np.testing.assert_array_equal(found.detach().numpy(), expected)
+
+
+def test_the_gradient_of_a_weight_passes_unchanged_even_where_it_saturates():
+    x = values()
+    coefficients = torch.randn(len(x), generator=torch.Generator().manual_seed(0))
+    (quantise_weight(x, torch.tensor(4.0), torch.tensor(7.0)) * coefficients).sum().backward()
+    assert torch.equal(x.grad, coefficients)
+
+
+@pytest.mark.parametrize(("slope", "signed"), [(0.0, False), (0.125, True), (1.0, True)])
+def test_activations_are_those_of_fixed_point(slope, signed):
+    kind = FixedPoint(signed, 4, 2, "RND", "SAT")
+    x = values()
+    low, high = (torch.tensor(v / kind.lsb) for v in (kind.low, kind.high))
+    found = quantise_activation(x, torch.tensor(slope), torch.tensor(1 / kind.lsb), low, high)
+    before = np.maximum(x.detach().numpy(), slope * x.detach().numpy())
+    np.testing.assert_array_equal(found.detach().numpy(), kind.quantise(before))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.125, 1.0])
+def test_the_gradient_of_an_activation_stops_where_it_saturates(slope):
+    x = values()
+    low, high = torch.tensor(-8.0), torch.tensor(7.0)
+    quantise_activation(x, torch.tensor(slope), torch.tensor(4.0), low, high).sum().backward()
+    raw = x.detach()
+    sloped = torch.where(raw < 0, raw * slope, raw)
+    code = torch.floor(sloped * 4 + 0.5)
+    expected = torch.where(raw < 0, slope, 1.0) * ((code >= low) & (code <= high))
+    torch.testing.assert_close(x.grad, expected)
+    assert (x.grad == 0).any()
+    assert (x.grad == 1).any()
+
+
+def test_no_other_power_of_two_has_a_smaller_error():
+    x = torch.randn(3, 50, 4, generator=torch.Generator().manual_seed(1)) * torch.tensor([0.01, 1.0, 20.0]).view(
+        3, 1, 1
+    )
+    limit = torch.tensor(7.0)
+    everything = torch.ones_like(x, dtype=torch.bool)
+    scale = best_scale(x, -limit, limit, everything, (1,), 5)
+
+    def error(s):
+        return ((torch.clamp(torch.floor(x * s + 0.5), -limit, limit) / s - x) ** 2).sum(dim=1, keepdim=True)
+
+    assert torch.equal(torch.log2(scale), torch.round(torch.log2(scale)))
+    for other in (0.5, 2.0, 4.0):
+        assert (error(scale) <= error(scale * other) * (1 + 1e-5)).all()
+
+
+def test_pruned_values_do_not_count():
+    x = torch.tensor([0.1, 0.2, 100.0]).view(1, 3, 1)
+    keep = torch.tensor([True, True, False]).view(1, 3, 1)
+    limit = torch.tensor(7.0)
+    alone = best_scale(x[:, :2], -limit, limit, keep[:, :2], (1,), 3)
+    assert torch.equal(best_scale(x, -limit, limit, keep, (1,), 3), alone)
+
+
+@pytest.mark.parametrize(("bits", "clip"), [(4, 4.0), (8, 4.0), (6, 1.0), (6, 5.0)])
+def test_the_input_type_covers_the_clip(bits, clip):
+    kind = input_type(bits, clip)
+    assert kind.width == bits
+    assert kind.low <= -clip
+    assert kind.high >= clip - kind.lsb
+    assert kind.overflow == "SAT"
