@@ -18,20 +18,18 @@ from evonas.errors import (
     ProtocolError,
     StudyError,
     StudyExistsError,
-    StudyMismatchError,
 )
-from evonas.execution import executor as make_executor
 from evonas.objectives import Measurement
-from evonas.seeding import derive
 from evonas.store.artefacts import Artefacts
 from evonas.store.event_log import EventLog, holds_events
 from evonas.study.events import Event, Failed, Finished, Measured, Recalibrated, Started, Told, from_body, to_body
 from evonas.study.evolution import Evolution, make_space
 from evonas.study.forecast import Forecast
-from evonas.study.jobs import Training, train_candidate
+from evonas.study.identity import check_same, check_versions, describe, versions
 from evonas.study.state import CandidateState, StudyState
+from evonas.study.training import TrainingRound
 from evonas.study.verification import FinalFront, Recalibration
-from evonas.study.versions import check_versions, versions
+from evonas.study.workers import Workers
 from evonas.tasks import load_task
 from surrogates import Stage
 
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from evonas.execution.base import Executor, Job
     from evonas.models.fixed_point import QuantisedNetwork
     from evonas.study.observer import Observer
     from evonas.tasks import Task
@@ -83,7 +80,7 @@ class Study:
             raise StudyError(f"{path} cannot be created: {error.strerror}; choose another directory") from error
         self._open(path, EventLog(path, create=True), task, observers)
         digests = {"space": space.digest, "task": task.digest, "start_records": forecast.data_digest}
-        started = Started(settings.model_dump(mode="json"), versions(), digests, _describe(task))
+        started = Started(settings.model_dump(mode="json"), versions(), digests, describe(task))
         try:
             self._assemble(settings, forecast)
             self.record(started)
@@ -97,10 +94,9 @@ class Study:
         self._log = log
         self._task = task
         self._observers = tuple(observers)
-        self._executor: Executor | None = None
+        self._workers: Workers | None = None
         self._handed_out = False
-        self._waiting_s = 0.0
-        self._clock = time.perf_counter()
+        self._clock, self._waited_s = time.perf_counter(), 0.0
         self.artefacts = Artefacts(path / "artefacts")
 
     def _assemble(self, settings: StudyConfig, forecast: Forecast) -> None:
@@ -109,6 +105,7 @@ class Study:
         self._evolution = Evolution(settings, self.task, self.state)
         self._recalibration = Recalibration(self)
         self._final_front = FinalFront(self)
+        self._workers = Workers(settings.execution, self.task, self._observers)
 
     @classmethod
     def resume(
@@ -154,11 +151,11 @@ class Study:
         settings = restore(started.config)
         check_versions(started.versions)
         if given is not None:
-            _compare("configuration", given.model_dump(mode="json"), started.config)
+            check_same("configuration", given.model_dump(mode="json"), started.config)
         self._task = self._task or load_task(settings.task.name, **settings.task.options)
         forecast = Forecast(settings)
         digests = {"space": make_space(settings, self.task).digest, "task": self.task.digest}
-        _compare("digest", digests | {"start_records": forecast.data_digest}, started.digests)
+        check_same("digest", digests | {"start_records": forecast.data_digest}, started.digests)
         self._assemble(settings, forecast)
         for event in events:
             self.state.apply(event)
@@ -174,6 +171,13 @@ class Study:
         if self._task is None:
             raise ProtocolError("this study was opened for reading; use Study.resume to go on with it")
         return self._task
+
+    @property
+    def workers(self) -> Workers:
+        """Where jobs run; a study opened for reading has none."""
+        if self._workers is None:
+            raise ProtocolError("this study was opened for reading; use Study.resume to go on with it")
+        return self._workers
 
     def front(self, stage: Stage | str = Stage.PREDICTED) -> list[CandidateState]:
         """Feasible non-dominated candidates by values of exactly this stage; see `StudyState.front`."""
@@ -211,19 +215,6 @@ class Study:
         """Hypervolume of `points` on the scale of `steering`, as a share of the box below `reference` (raw losses)."""
         return self._evolution.volume(points, reference)
 
-    def preparation(self) -> dict[str, Any]:
-        """What is done to raw features ahead of the network; empty for a task that does not say."""
-        from evonas.tasks import ArrayTask
-
-        if not isinstance(self.task, ArrayTask):
-            return {}
-        return {
-            "feature_names": list(self.task.feature_names),
-            "mean": [float(v) for v in self.task.mean],
-            "scale": [float(v) for v in self.task.scale],
-            "clip": self.task.clip,
-        }
-
     # --- ask and tell
 
     def ask(self) -> list[CandidateState]:
@@ -245,7 +236,7 @@ class Study:
 
     def _propose(self) -> bool:
         """Log a new generation; False when the space is exhausted."""
-        self._clock, self._waiting_s = time.perf_counter(), 0.0
+        self._clock, self._waited_s = time.perf_counter(), self.workers.waiting_s
         asked = self._evolution.ask(self.forecast)
         if not asked.candidates:
             return False
@@ -299,7 +290,7 @@ class Study:
         self._handed_out = False
         told = self._evolution.tell()
         wall = time.perf_counter() - self._clock
-        self.record(Told(*told, wall_time_s=wall, overhead_s=wall - self._waiting_s))
+        self.record(Told(*told, wall_time_s=wall, overhead_s=wall - (self.workers.waiting_s - self._waited_s)))
 
     # --- running
 
@@ -326,7 +317,7 @@ class Study:
                 self._final_front.run()
                 self.record(Finished("all generations done", time.perf_counter() - start))
         finally:
-            self._stop_workers()
+            self.workers.stop()
 
     def _complete(self) -> bool:
         told = [g for g in self.state.generations if g.told is not None]
@@ -337,67 +328,8 @@ class Study:
             return False
         self._handed_out = True
         if pending := self._pending():  # else a constraint dropped every candidate, which also is a generation
-            self._check_progress(pending)
+            TrainingRound(self).run(pending)
         return True
-
-    def _check_progress(self, pending: list[CandidateState]) -> None:
-        self.run_jobs("train", [self._training_job(state) for state in pending], self._trained)
-        generation = self.state.generations[-1]
-        states = [self.state.candidates[n] for n in generation.candidates]
-        states = [s for s in states if not s.asked.dropped]
-        failures = [s.failure for s in states if s.failure is not None]
-        if generation.generation == 0 and len(failures) == len(states):
-            raise StudyError(f"every candidate of the first generation failed, first with: {failures[0].message}")
-
-    def _training_job(self, state: CandidateState) -> Job:
-        from evonas.execution.base import Job
-
-        phenotype = state.asked.phenotype
-        training = self.config.training
-        settings = Training(
-            training.epochs, training.batch_size, float(getattr(self.task, "clip", 4.0)), training.max_rows
-        )
-        # the seed follows from the phenotype, so a result does not depend on when or where a candidate is trained
-        seed = derive(self.config.seed, "train", self._evolution.digest(phenotype))
-        arguments = (phenotype["spec"], phenotype["learning_rate"], seed, settings)
-        return Job(f"train-{state.candidate}", train_candidate, arguments)
-
-    def _trained(self, key: str, value: Any) -> None:
-        from evonas.models.fixed_point import QuantisedNetwork
-
-        candidate = int(key.rpartition("-")[2])
-        if isinstance(value, Failure):
-            self.tell(candidate, value)
-        else:
-            network = QuantisedNetwork.from_bytes(value.network)
-            self.tell(
-                candidate, value.measurements, network, epochs=value.epochs, wall_time_s=value.wall_time_s
-            )
-
-    def run_jobs(self, activity: str, jobs: list[Job], done: Any) -> None:
-        """Run jobs on the executor; `done(key, value or Failure)` is called for each as it ends."""
-        if not jobs:
-            return
-        if self._executor is None:
-            execution = self.config.execution
-            self._executor = make_executor(execution.executor, execution.workers, self.task)
-        for job in jobs:
-            self._executor.submit(job)
-        self.progress(activity, 0, len(jobs))
-        ended = 0
-        while ended < len(jobs):
-            before = time.perf_counter()
-            outcomes = self._executor.collect()
-            self._waiting_s += time.perf_counter() - before
-            for outcome in outcomes:
-                ended += 1
-                done(outcome.key, outcome.failure or outcome.value)
-                self.progress(activity, ended, len(jobs))
-
-    def progress(self, activity: str, done: int, total: int) -> None:
-        """Tell the observers how far the current activity is."""
-        for observer in self._observers:
-            observer.progress(activity, done, total)
 
     def record(self, event: Event) -> None:
         """Log an event, then act on it: what is not in the log did not happen."""
@@ -408,14 +340,10 @@ class Study:
         for observer in self._observers:
             observer.happened(event, self.state)
 
-    def _stop_workers(self) -> None:
-        if self._executor is not None:
-            self._executor.close()
-            self._executor = None
-
     def close(self) -> None:
         """Stop the workers and give the log's lock back."""
-        self._stop_workers()
+        if self._workers is not None:
+            self._workers.stop()
         self._log.close()
 
     def __enter__(self) -> Self:
@@ -436,36 +364,3 @@ def _settings(config: StudyConfig | Mapping[str, Any] | str | Path) -> StudyConf
     if isinstance(config, StudyConfig):
         return config
     return load_config(config) if isinstance(config, (str, Path)) else resolve(config)
-
-
-def _describe(task: Task) -> dict[str, Any]:
-    description: dict[str, Any] = {
-        "name": task.name,
-        "provenance": task.provenance,
-        "class_names": list(task.class_names),
-        "feature_names": list(task.feature_names),
-        "n_inputs": task.n_inputs,
-        "n_classes": task.n_classes,
-        "rows": _rows(task),
-    }
-    return description
-
-
-def _rows(task: Task) -> dict[str, int]:
-    """Rows per split, without reading the test split; a task of the user's own may not know how many that has."""
-    from evonas.tasks import ArrayTask
-
-    if isinstance(task, ArrayTask):
-        return {name: len(task.rows(name)) for name in ("train", "validation", "test")}
-    return {name: len(task.split(name)) for name in ("train", "validation")}
-
-
-def _compare(what: str, now: Mapping[str, Any], logged: Mapping[str, Any]) -> None:
-    for name in sorted({*now, *logged}):
-        if now.get(name) != logged.get(name):
-            raise StudyMismatchError(
-                f"the {what} of {name!r} is {now.get(name)!r}, but the study was made with {logged.get(name)!r}; "
-                "resume it with what it was made with, or start a new study"
-            )
-
-

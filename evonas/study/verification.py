@@ -18,6 +18,7 @@ from evonas.execution import Job
 from evonas.seeding import stream
 from evonas.study.events import Chosen, HandedOver, Pick, Recalibrated, Synthesised
 from evonas.study.forecast import synthesised_records
+from evonas.study.identity import preparation
 from evonas.study.jobs import SynthesisOrder, score, synthesise_candidate
 from surrogates import Stage
 
@@ -61,7 +62,7 @@ def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
         started[candidate] = time.perf_counter()
         arguments = (_network(study, candidate), _order(study, candidate))
         jobs.append(Job(f"synthesise-{candidate}", synthesise_candidate, arguments))
-    study.run_jobs("synthesise", jobs, done)
+    study.workers.run("synthesise", jobs, done)
     return [results()[pick.candidate] for pick in chosen.picks]
 
 
@@ -166,14 +167,14 @@ class Recalibration:
         from surrogates.recalibration import recalibrate
 
         forecast = self._study.forecast
-        self._study.progress("refit", 0, 1)
+        self._study.workers.progress("refit", 0, 1)
         if fresh[0].target.tool != forecast.target.tool:  # the first records of another tool: nothing to compare with
             forecast.adopt(forecast.fresh().fit(forecast.training_set(fresh)))
             return {}
         known = forecast.training_set(earlier, tool=fresh[0].target.tool)
         surrogate, summary = recalibrate(forecast.surrogate, known, fresh, roles)
         forecast.adopt(surrogate)
-        self._study.progress("refit", 1, 1)
+        self._study.workers.progress("refit", 1, 1)
         return summary.to_dict()
 
     def _rescored(self) -> dict[int, Any]:
@@ -239,7 +240,7 @@ class FinalFront:
             event.records,
             {role: study.directory / path for role, path in event.files.items()},
             study.directory / directory,
-            preparation=study.preparation(),
+            preparation=preparation(study.task),
             vectors=np.asarray(study.task.split("validation").x[:256], np.float64),
         )
         study.record(HandedOver(design.candidate, str(directory), tested))

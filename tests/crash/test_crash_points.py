@@ -145,16 +145,16 @@ from fakes import studies
 from fakes.backend import InstantBackend
 from evonas.store.event_log import holds_events
 from evonas.study.study import Study
-import evonas.study.study
+import evonas.study.training
 
 studies.install(setattr, InstantBackend())
-train = evonas.study.study.train_candidate
+train = evonas.study.training.train_candidate
 
 def slowly(*arguments):
     time.sleep(0.02)
     return train(*arguments)
 
-evonas.study.study.train_candidate = slowly
+evonas.study.training.train_candidate = slowly
 
 class Watch:
     def happened(self, event, state):

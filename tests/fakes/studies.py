@@ -82,7 +82,7 @@ def settings(start_records: Path, *changes: str) -> dict[str, Any]:
 def install(setattr_: Callable[..., None], backend: InstantBackend, *, training: bool = True) -> None:
     """Put the stand-ins in place with `setattr_(target, name, value)`."""
     import evonas.study.forecast
-    import evonas.study.study
+    import evonas.study.training
     import evonas.synthesis
 
     def choose(name: str = "auto", **options: Any) -> InstantBackend:
@@ -92,7 +92,7 @@ def install(setattr_: Callable[..., None], backend: InstantBackend, *, training:
     setattr_(evonas.synthesis, "choose", choose)
     setattr_(evonas.study.forecast.Forecast, "fresh", lambda _self: InstantSurrogate())
     if training:
-        setattr_(evonas.study.study, "train_candidate", instant_training)
+        setattr_(evonas.study.training, "train_candidate", instant_training)
 
 
 def instant_training(

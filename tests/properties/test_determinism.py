@@ -7,7 +7,7 @@ import contextlib
 import pytest
 from fakes.studies import IN_WORKERS, ShuffledExecutor, install, make_task, story, told_in_order
 
-import evonas.study.study
+import evonas.study.workers
 from evonas.study.study import Study
 
 SETTINGS = ("surrogate.designs=2", "search.generations=3")
@@ -32,7 +32,7 @@ def test_another_seed_gives_another_search(configured, instant, tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_completion_changes_nothing(seed, configured, instant, tmp_path, monkeypatch):
     expected = outcome(configured(*SETTINGS), tmp_path / "inline")
-    monkeypatch.setattr(evonas.study.study, "make_executor", lambda *a: ShuffledExecutor(a[2], seed))
+    monkeypatch.setattr(evonas.study.workers, "executor", lambda *a: ShuffledExecutor(a[2], seed))
     found = outcome(configured(*SETTINGS), tmp_path / "shuffled")
     assert found != expected  # it really was another order
     assert told_in_order(found) == told_in_order(expected)
@@ -54,7 +54,7 @@ def test_neither_does_a_death_in_the_middle_of_it(seed, configured, instant, tmp
         def progress(self, activity, done, total):
             pass
 
-    monkeypatch.setattr(evonas.study.study, "make_executor", lambda *a: ShuffledExecutor(a[2], seed))
+    monkeypatch.setattr(evonas.study.workers, "executor", lambda *a: ShuffledExecutor(a[2], seed))
     directory = tmp_path / "mortal"
     lives = 0
     study = Study(configured(*SETTINGS), directory, task=make_task(), observers=[Mortal(4 + seed)])

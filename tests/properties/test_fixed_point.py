@@ -160,11 +160,10 @@ def test_an_accumulator_holds_every_partial_sum_in_any_order(layer_and_rng, inpu
 
 
 def test_an_accumulator_just_above_a_power_of_two():
-    # 2**40 + 2**-9 needs one integer bit more than 2**40; log2 of it is 40.0 in floating point
-    weight, bias = FixedPoint(True, 42, 42), FixedPoint(True, 12, 2)
-    layer = QuantisedDense(np.array([[2**40]]), weight, np.array([2]), bias, "linear", None)
-    kind = layer.accumulator_type(FixedPoint(False, 1, 1))
-    assert kind.high >= 2.0**40 + 2 * bias.lsb
+    # 2**40 + 2**-11 needs one integer bit more than 2**40; log2 of it is 40.0 in floating point
+    bias = FixedPoint(True, 12, 1)
+    layer = QuantisedDense(np.array([[2**40]]), FixedPoint(True, 42, 42), np.array([1]), bias, "linear", None)
+    assert layer.accumulator_type(FixedPoint(False, 1, 1)).high >= 2.0**40 + bias.lsb
 
 
 def test_an_accumulator_beyond_53_bits_is_refused():

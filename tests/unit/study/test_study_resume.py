@@ -11,7 +11,7 @@ from fakes.studies import make_task, story
 from evonas.config import resolve
 from evonas.errors import StudyCorruptError, StudyError, StudyLockedError, StudyMismatchError
 from evonas.store.event_log import EventLog
-from evonas.study import versions as versions_module
+from evonas.study import identity
 from evonas.study.events import from_body, to_body
 from evonas.study.state import StudyState
 from evonas.study.study import Study, load_study
@@ -62,8 +62,8 @@ def test_other_start_records(configured, instant, task, tmp_path):
 
 
 def test_another_version_of_evonas(begun, task, monkeypatch):
-    real = versions_module.version
-    monkeypatch.setattr(versions_module, "version", lambda p: "0.999.0" if p == "evonas" else real(p))
+    real = identity.version
+    monkeypatch.setattr(identity, "version", lambda p: "0.999.0" if p == "evonas" else real(p))
     with pytest.raises(StudyMismatchError, match=r"this is 0\.999\.0; `pip install evonas=="):
         Study.resume(begun, task=task)
     assert load_study(begun).front()  # looking always works

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from fakes.studies import SpyTask, instant_training, make_task, story
 
-import evonas.study.study
+import evonas.study.training
+import evonas.study.workers
 from evonas.errors import ConfigurationError, Failure, FailureKind, StudyError, StudyExistsError
 from evonas.execution.base import Outcome
+from evonas.study.identity import preparation
 from evonas.study.study import Study, load_study
 from surrogates import Stage
 
@@ -90,7 +92,7 @@ def test_the_test_split_is_read_at_the_hand_over_alone(configured, instant, task
 def test_the_start_of_an_array_task_says_how_many_rows_there_are(configured, instant, task, tmp_path):
     with Study(configured(), tmp_path / "s", task=task.inner) as study:
         assert study.state.started.task["rows"] == {"train": 240, "validation": 80, "test": 80}
-        assert study.preparation()["clip"] == 4.0
+        assert preparation(study.task)["clip"] == 4.0
 
 
 def test_predictions_are_replaced_when_the_surrogate_is_refitted(configured, instant, task, tmp_path):
@@ -200,7 +202,7 @@ def test_failed_candidates_are_values_and_never_numbers(configured, instant, tas
             raise RuntimeError("a bug")
         return None
 
-    monkeypatch.setattr(evonas.study.study, "train_candidate", hostile(verdict))
+    monkeypatch.setattr(evonas.study.training, "train_candidate", hostile(verdict))
     study = run(configured("search.population_size=8"), tmp_path / "s", task)
     failed = {n: c for n, c in study.state.candidates.items() if c.failure}
     assert {c.failure.kind for c in failed.values()} == {FailureKind.DIVERGED, FailureKind.WORKER_DIED}
@@ -219,7 +221,7 @@ def test_when_every_first_candidate_fails_the_study_stops_clearly_and_can_go_on(
 ):
     with monkeypatch.context() as patch:
         broken = hostile(lambda _seed: Failure(FailureKind.DIVERGED, "the loss is nan"))
-        patch.setattr(evonas.study.study, "train_candidate", broken)
+        patch.setattr(evonas.study.training, "train_candidate", broken)
         with Study(configured(), tmp_path / "s", task=task) as study:
             with pytest.raises(StudyError, match=r"every candidate of the first generation failed.*the loss is nan"):
                 study.run()
@@ -392,7 +394,7 @@ def test_an_outcome_without_value_is_a_failure_even_if_the_worker_died(
         def close(self):
             pass
 
-    monkeypatch.setattr(evonas.study.study, "make_executor", lambda *_: Mourning())
+    monkeypatch.setattr(evonas.study.workers, "executor", lambda *_: Mourning())
     study = run(configured(), tmp_path / "s", task)
     assert study.state.candidates[0].failure.message == "killed by signal 9"
 

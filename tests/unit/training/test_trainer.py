@@ -179,6 +179,8 @@ def test_odd_sizes(rows, batch_size, epochs):
     (result,) = fit(MEMBERS[:1], data(rows), epochs=epochs, batch_size=batch_size)
     assert isinstance(result, Trained)
     assert np.isfinite(result.train_loss)
+    described = MEMBERS[0].spec.layers
+    assert all(n <= layer.n_nonzero for n, layer in zip(result.network.nonzero_weights, described, strict=True))
 
 
 def test_heavy_pruning_leaves_an_exact_network():

@@ -1,0 +1,58 @@
+"""The executor as part of a study: started when first needed, watched, and stopped with it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, final
+
+from evonas.execution import executor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evonas.config import ExecutionConfig
+    from evonas.execution import Executor, Job
+    from evonas.study.observer import Observer
+    from evonas.tasks import Task
+
+
+@final
+class Workers:
+    """Runs jobs and tells the observers how far they are. `waiting_s` is how long the driver had nothing to do."""
+
+    def __init__(self, config: ExecutionConfig, task: Task, observers: Sequence[Observer]) -> None:
+        self._config = config
+        self._task = task
+        self._observers = observers
+        self._executor: Executor | None = None
+        self.waiting_s = 0.0
+
+    def run(self, activity: str, jobs: Sequence[Job], done: Callable[[str, Any], None]) -> None:
+        """Run jobs to their ends; `done(key, value or Failure)` is called for each as it ends."""
+        if not jobs:
+            return
+        if self._executor is None:
+            self._executor = executor(self._config.executor, self._config.workers, self._task)
+        for job in jobs:
+            self._executor.submit(job)
+        self.progress(activity, 0, len(jobs))
+        ended = 0
+        while ended < len(jobs):
+            before = time.perf_counter()
+            outcomes = self._executor.collect()
+            self.waiting_s += time.perf_counter() - before
+            for outcome in outcomes:
+                ended += 1
+                done(outcome.key, outcome.failure or outcome.value)
+                self.progress(activity, ended, len(jobs))
+
+    def progress(self, activity: str, done: int, total: int) -> None:
+        """Tell the observers how far the current activity is."""
+        for observer in self._observers:
+            observer.progress(activity, done, total)
+
+    def stop(self) -> None:
+        """Stop whatever runs; the next job starts new workers."""
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
