@@ -100,7 +100,11 @@ class StackedDense(nn.Module):
     def calibrate(self, x: Tensor, input_scale: Tensor) -> Tensor:
         """Choose the binary points of weights (per output), biases and outputs; return the outputs for `x`."""
         limit = self.weight_limit
-        self.weight_scale = best_scale(self.weight, -limit, limit, self.mask, (1,), _WEIGHT_TRIES)
+        scale = best_scale(self.weight, -limit, limit, self.mask, (1,), _WEIGHT_TRIES)
+        # an output without weights has no scale of its own; it must not refine the types of its whole layer
+        empty = ~self.mask.any(dim=1, keepdim=True)
+        coarsest = torch.where(empty, torch.inf, scale).amin(dim=2, keepdim=True)
+        self.weight_scale = torch.where(empty, torch.where(coarsest.isinf(), 1.0, coarsest), scale)
         self.bias_scale = self.weight_scale.amax(dim=2, keepdim=True) * input_scale
         hidden = self.accumulate(x)
         if self.last:

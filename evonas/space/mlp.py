@@ -102,7 +102,7 @@ class MlpSpace(GeneSpace):
             "n_outputs": n_outputs,
             "depth": (low, high),
             "widths": _integers("space.widths", self.widths, 1, 4096),
-            "weight_bits": _integers("space.weight_bits", self.weight_bits, 1, 16),
+            "weight_bits": _integers("space.weight_bits", self.weight_bits, 2, 16),  # codes are symmetric: 1 bit is 0
             "activation_bits": _integers("space.activation_bits", self.activation_bits, 1, 16),
             "input_bits": _integers("space.input_bits", self.input_bits, 1, 16),
             "sparsity": _floats("space.sparsity", self.sparsity, 0.0, 1.0, "must be fractions in [0, 1), each once"),

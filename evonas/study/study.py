@@ -28,7 +28,7 @@ from evonas.study.forecast import Forecast
 from evonas.study.identity import check_same, check_versions, describe, versions
 from evonas.study.state import CandidateState, StudyState
 from evonas.study.training import TrainingRound
-from evonas.study.verification import FinalFront, Recalibration
+from evonas.study.verification import FinalFront, Recalibration, check_backend
 from evonas.study.workers import Workers
 from evonas.tasks import load_task
 from surrogates import Stage
@@ -72,6 +72,7 @@ class Study:
         if holds_events(path):
             raise StudyExistsError(f"{path} already holds a study; go on with `evonas resume {path}`")
         task = task or load_task(settings.task.name, **settings.task.options)
+        check_backend(settings)
         space = make_space(settings, task)  # bad settings are found before anything is written
         forecast = Forecast(settings)
         try:

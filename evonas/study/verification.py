@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from evonas.errors import Failure
+from evonas.errors import ConfigurationError, Failure
 from evonas.execution import Job
 from evonas.seeding import stream
 from evonas.study.events import Chosen, HandedOver, Pick, Recalibrated, Synthesised
@@ -23,6 +23,7 @@ from evonas.study.jobs import SynthesisOrder, score, synthesise_candidate
 from surrogates import Stage
 
 if TYPE_CHECKING:
+    from evonas.config import StudyConfig
     from evonas.study.state import CandidateState
     from evonas.study.study import Study
 
@@ -98,6 +99,24 @@ def _error(candidate: CandidateState) -> float:
     if "error" in measured:
         return measured["error"].value
     return 1.0 - measured["accuracy"].value if "accuracy" in measured else 0.0
+
+
+def check_backend(config: StudyConfig) -> None:
+    """Raise `ConfigurationError` if the configured backend cannot run here or cannot aim at the configured part.
+
+    Asked before a study starts, so that it does not come out after an hour of training.
+    """
+    from evonas.synthesis import choose
+
+    recalibrates = config.surrogate.recalibrate_every > 0 and config.surrogate.designs > 0
+    if not recalibrates and config.synthesis.front_designs == 0:
+        return
+    backend = choose(config.synthesis.backend)
+    availability = backend.available()
+    if availability.version is None:
+        mend = f"cannot run here: {availability.reason}; `evonas doctor` tells what is missing"
+        raise ConfigurationError("synthesis.backend", backend.name, mend)
+    backend.check(config.target)
 
 
 @final

@@ -53,6 +53,9 @@ class SynthesisBackend(Protocol):
     def available(self) -> Availability:
         """Whether the tool can be run here."""
 
+    def check(self, target: HardwareTarget) -> None:
+        """Raise `ConfigurationError` for a target that this tool cannot aim at."""
+
     def synthesise(
         self,
         network: QuantisedNetwork,

@@ -67,6 +67,10 @@ class OpenBackend:
             return Availability(None, 'g++ is not on PATH and csim is "always"')
         return Availability(" ".join(f"{package} {number}" for package, number in found.items()))
 
+    def check(self, target: HardwareTarget) -> None:
+        """Raise `ConfigurationError` for a part that yosys has no family for."""
+        yosys.family(target.part)
+
     def synthesise(
         self,
         network: QuantisedNetwork,

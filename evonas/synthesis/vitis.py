@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from evonas.errors import FailureKind, ToolError
+from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.synthesis.backend import Availability, SynthesisResult
 from evonas.synthesis.job import CSim, Job, Limits, check_csim, start
 from evonas.synthesis.process import run_tool
@@ -73,6 +73,11 @@ class VitisBackend:
             return Availability(None, "neither vitis-run nor vitis_hls is on PATH")
         release = re.search(r"\b(20\d\d\.\d)\b", str(Path(program).resolve()))
         return Availability(f"Vitis {release[1]}" if release else "Vitis, release unknown")
+
+    def check(self, target: HardwareTarget) -> None:
+        """Raise `ConfigurationError` for a target without a part; which parts there are, only Vitis knows."""
+        if not target.part.strip():
+            raise ConfigurationError("target.part", target.part, "must name a part, such as xcvu13p-flga2577-2-e")
 
     def synthesise(
         self,

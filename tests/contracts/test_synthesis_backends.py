@@ -42,6 +42,12 @@ def synthesise(backend, folder, until=Stage.SYNTHESISED, timeout_s=120.0, **opti
     return backend.synthesise(NETWORK, VECTORS, target, folder, until=until, timeout_s=timeout_s, **options)
 
 
+def test_a_target_is_checked_without_running_anything(backend):
+    backend.check(HardwareTarget(tool=backend.name))
+    with pytest.raises(ConfigurationError, match="part"):
+        backend.check(HardwareTarget(part=" ", tool=backend.name))
+
+
 def test_success(backend, tmp_path):
     steps = []
     result = synthesise(backend, tmp_path / "work", progress=steps.append)

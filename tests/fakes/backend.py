@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from evonas.errors import Failure, FailureKind, ToolError
+from evonas.errors import ConfigurationError, Failure, FailureKind, ToolError
 from evonas.synthesis.backend import Availability, SynthesisResult
 from surrogates import Stage, SynthesisRecord
 
@@ -38,6 +38,10 @@ class InstantBackend:
 
     def available(self) -> Availability:
         return Availability("instant 1") if self.missing is None else Availability(None, self.missing)
+
+    def check(self, target: HardwareTarget) -> None:
+        if target.part == "unknown":
+            raise ConfigurationError("target.part", target.part, "is unknown")
 
     def synthesise(
         self,

@@ -178,10 +178,22 @@ def test_a_backend_that_raises_or_is_missing(configured, instant, task, tmp_path
     instant.fail = crash
     study = run(configured("search.generations=1"), tmp_path / "a", task)
     assert {e.failure.kind for e in study.state.synthesised} == {FailureKind.WORKER_DIED}
-    instant.missing = "not installed"
-    study = run(configured("search.generations=1"), tmp_path / "b", task)
+    with Study(configured("search.generations=1"), tmp_path / "b", task=task) as study:
+        instant.missing = "uninstalled while the study ran"
+        study.run()
     assert {e.failure.kind for e in study.state.synthesised} == {FailureKind.TOOL_MISSING}
-    assert "not installed" in study.state.synthesised[0].failure.message
+    assert "uninstalled" in study.state.synthesised[0].failure.message
+
+
+def test_what_synthesis_cannot_do_is_said_before_anything_is_trained(configured, instant, task, tmp_path):
+    with pytest.raises(ConfigurationError, match="unknown"):
+        Study(configured("synthesis.part=unknown"), tmp_path / "a", task=task)
+    instant.missing = "not installed"
+    with pytest.raises(ConfigurationError, match=r"synthesis.backend.*not installed"):
+        Study(configured(), tmp_path / "a", task=task)
+    assert not (tmp_path / "a").exists()
+    never = configured("surrogate.recalibrate_every=0", "synthesis.front_designs=0")
+    Study(never, tmp_path / "a", task=task).close()
 
 
 def hostile(verdict):
