@@ -77,10 +77,9 @@ def _order(study: Study, candidate: int) -> SynthesisOrder:
 
     settings = study.config.synthesis
     name = choose(settings.backend).name
-    options = {"csim": settings.csim} if name == "openrtl" else {}
     directory = study.directory / "synthesis" / f"{candidate:04d}"
     target = dataclasses.replace(study.config.target, tool=name)  # type: ignore[arg-type]
-    return SynthesisOrder(name, options, target, str(directory), settings.timeout_s, settings.vectors)
+    return SynthesisOrder(name, {"csim": settings.csim}, target, str(directory), settings.timeout_s, settings.vectors)
 
 
 def _synthesisable(study: Study) -> list[CandidateState]:
