@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from fakes.backend import InstantBackend
+from fakes.records import synthetic_records
 from fakes.studies import install, make_task, settings
 
 from surrogates import write_records
-from surrogates.testing import synthetic_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

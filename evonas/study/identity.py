@@ -71,14 +71,15 @@ def _rows(task: Task) -> dict[str, int]:
 
 
 def preparation(task: Task) -> dict[str, Any]:
-    """What is done to raw features ahead of the network; empty for a task that does not say."""
+    """What data the accuracies are of, and what is done to raw features ahead of the network, if the task says so."""
     from evonas.tasks import ArrayTask
 
-    if not isinstance(task, ArrayTask):
-        return {}
-    return {
-        "feature_names": list(task.feature_names),
-        "mean": [float(v) for v in task.mean],
-        "scale": [float(v) for v in task.scale],
-        "clip": task.clip,
-    }
+    known: dict[str, Any] = {"data": f"{task.name}: {task.provenance}"}
+    if isinstance(task, ArrayTask):
+        known |= {
+            "feature_names": list(task.feature_names),
+            "mean": [float(v) for v in task.mean],
+            "scale": [float(v) for v in task.scale],
+            "clip": task.clip,
+        }
+    return known

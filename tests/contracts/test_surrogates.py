@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from fakes.records import random_specs, synthetic_records
 
 from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, accuracy
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
@@ -13,7 +14,6 @@ from surrogates.estimators import KINDS, ResidualSurrogate, fit_surrogate, predi
 from surrogates.layer_law import LayerLaw
 from surrogates.metrics import relative_errors
 from surrogates.table import layer_table
-from surrogates.testing import random_specs, synthetic_records
 
 TARGET = HardwareTarget()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.networks import random_network
 
 from evonas.errors import ConfigurationError, FailureKind
 from evonas.synthesis.backend import SynthesisResult
 from evonas.synthesis.open_backend import OpenBackend
-from evonas.synthesis.samples import random_network
 from evonas.synthesis.vitis import VitisBackend
 from surrogates import HardwareTarget, Stage
 

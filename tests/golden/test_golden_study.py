@@ -49,9 +49,9 @@ def test_the_study_is_the_one_it_always_was(instant, start_records, tmp_path):
 
 if __name__ == "__main__":
     import numpy as np
+    from fakes.records import synthetic_records
 
     from surrogates import write_records
-    from surrogates.testing import synthetic_records
 
     install(setattr, InstantBackend())
     with tempfile.TemporaryDirectory() as name:

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from alkaid.trace import FVArrayInput, HWConfig, trace
+from fakes.networks import random_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from evonas.errors import FailureKind, ToolError
 from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
 from evonas.synthesis import _alkaid, _hls4ml, _onnx, yosys
 from evonas.synthesis.graph import Port
-from evonas.synthesis.samples import random_network
 from evonas.synthesis.verification import pack, unpack
 from surrogates import HardwareTarget, LayerSpec, ModelSpec
 

@@ -6,6 +6,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+from fakes.records import synthetic_records
 from fakes.studies import make_task, story
 
 from evonas.config import resolve
@@ -16,7 +17,6 @@ from evonas.study.events import from_body, to_body
 from evonas.study.state import StudyState
 from evonas.study.study import Study, load_study
 from surrogates import write_records
-from surrogates.testing import synthetic_records
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from fakes.records import random_specs, synthetic_records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogates import HardwareTarget, Pick, Shares, choose, fit_surrogate
 from surrogates.acquisition import REASONS
-from surrogates.testing import random_specs, synthetic_records
 
 TARGET = HardwareTarget()
 SURROGATE = fit_surrogate(synthetic_records(40, np.random.default_rng(0)), "ridge")

@@ -2,11 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from fakes.records import synthetic_records
 
 from surrogates import TARGETS, drift, fit_surrogate, predict_records
 from surrogates.calibration import UNCALIBRATED_FACTOR, Calibration, weighted_quantile
 from surrogates.metrics import coverage
-from surrogates.testing import synthetic_records
 
 
 def test_weighted_quantile_by_hand():

@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fakes.records import random_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,6 @@ from surrogates import HardwareTarget, LayerSpec, ModelSpec, SpecError, analytic
 from surrogates.analytic import alive_shares, layer_dsp, signed_digits
 from surrogates.splits import architecture_groups, group_folds
 from surrogates.table import layer_table
-from surrogates.testing import random_specs
 
 TARGET = HardwareTarget()
 

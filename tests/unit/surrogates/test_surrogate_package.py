@@ -3,10 +3,10 @@ import sys
 
 import numpy as np
 import pytest
+from fakes.records import random_specs
 
 import surrogates
 from surrogates import HardwareTarget, SurrogateError, start_records, start_surrogate
-from surrogates.testing import random_specs
 
 
 def run(code):

@@ -2,12 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from fakes.records import random_specs, synthetic_records
 
 from surrogates import TARGETS, HardwareTarget, Stage, fit_surrogate, load_surrogate, save_surrogate
 from surrogates.errors import NotFittedError, PersistenceError
 from surrogates.estimators import ResidualSurrogate
 from surrogates.persistence import saved_records
-from surrogates.testing import random_specs, synthetic_records
 
 RECORDS = synthetic_records(25, np.random.default_rng(0))
 WEIGHTS = np.linspace(0.1, 2.0, 25)

@@ -3,10 +3,10 @@ import json
 
 import numpy as np
 import pytest
+from fakes.records import synthetic_records
 
 from surrogates import TARGETS, Prediction, SurrogateError, fit_surrogate, recalibrate
 from surrogates.acquisition import REASONS
-from surrogates.testing import synthetic_records
 
 RNG = np.random.default_rng(0)
 OLD = synthetic_records(40, RNG)

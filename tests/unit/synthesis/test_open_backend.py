@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fakes.networks import random_network
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
 from evonas.synthesis import backends, choose, yosys
 from evonas.synthesis.open_backend import OpenBackend
-from evonas.synthesis.samples import random_network
 from evonas.synthesis.vitis import VitisBackend
 from surrogates import HardwareTarget, Stage
 

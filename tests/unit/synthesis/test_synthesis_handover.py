@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from fakes.networks import random_network
 from onnx import TensorProto, helper
 
 from evonas.errors import ConfigurationError, DataError, ToolError
 from evonas.models.fixed_point import FixedPoint
 from evonas.synthesis import _onnx
 from evonas.synthesis.handover import hand_over, load_design
-from evonas.synthesis.samples import random_network
 from surrogates import HardwareTarget, Stage, SynthesisRecord
 
 PREPARATION = {"feature_names": ["a", "b", "c"], "mean": np.zeros(3), "scale": np.ones(3), "clip": 4.0}

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from fakes.networks import random_network
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.synthesis.graph import Port
-from evonas.synthesis.samples import random_network
 from evonas.synthesis.verification import check_vectors, compare, pack, unpack
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from fakes.networks import random_network
 
 from evonas.errors import FailureKind, ToolError
 from evonas.synthesis import worker as worker_module
-from evonas.synthesis.samples import random_network
 from evonas.synthesis.worker import WorkerPool
 from surrogates import HardwareTarget
 
