@@ -125,7 +125,7 @@ class QuantisedDense:
     """y = cast(activation(x W + b)) with integer codes for weights (n_in, n_out) and biases (n_out,).
 
     `output_type` None keeps the accumulator at full precision (the last layer). Leaky ReLU multiplies negative
-    accumulators by 1/8; hard tanh is the saturating cast itself.
+    accumulators by 1/8; hard tanh is the saturating cast itself, to a type whose range is [-1, 1).
     """
 
     weight_codes: NDArray[np.int64]

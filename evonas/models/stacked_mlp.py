@@ -57,6 +57,7 @@ class StackedDense(nn.Module):
         # y = max(a, slope * a): 0 is ReLU, 1/8 is leaky, 1 leaves it to the saturating cast
         slopes = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "hard_tanh": 1.0, "linear": 1.0}
         self.register_buffer("slope", _column([slopes[s.activation] for s in specs]))
+        self.register_buffer("bounded", _column([float(s.activation == "hard_tanh") for s in specs]) > 0)
         self.last = specs[0].activation == "linear"
 
     mask: Tensor
@@ -67,6 +68,7 @@ class StackedDense(nn.Module):
     high: Tensor
     output_scale: Tensor
     slope: Tensor
+    bounded: Tensor
 
     def accumulate(self, x: Tensor) -> Tensor:
         """Accumulators, before activation and output quantiser, (P, batch, n_out)."""
@@ -111,7 +113,9 @@ class StackedDense(nn.Module):
             return hidden
         everything = torch.ones((), dtype=torch.bool)
         activated = torch.maximum(hidden, hidden * self.slope)
-        self.output_scale = best_scale(activated, self.low, self.high, everything, (1, 2), _ACTIVATION_TRIES)
+        scale = best_scale(activated, self.low, self.high, everything, (1, 2), _ACTIVATION_TRIES)
+        # hard tanh saturates at -1 and 1; a scale with the least error would saturate nothing and make it linear
+        self.output_scale = torch.where(self.bounded, self.high + 1, scale)
         return self.activate(hidden)
 
     @torch.no_grad()

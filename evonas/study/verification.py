@@ -222,9 +222,10 @@ class FinalFront:
                 self._hand_over(design)
 
     def _choose(self) -> list[int]:
-        """Greedy hypervolume subset selection among the predicted front (Guerreiro et al., ACM CSUR 54, 119, 2021).
+        """The best of the predicted front in each objective, then greedy hypervolume subset selection.
 
-        Starts from what is synthesised already, so each pick adds what the verified front most lacks.
+        The extremes are what a user asks for first, and add little volume. The rest starts from what is synthesised
+        already, so each pick adds what the verified front most lacks (Guerreiro et al., ACM CSUR 54, 119, 2021).
         """
         study = self._study
         told = [g.told.reference for g in study.state.generations if g.told is not None and g.told.reference]
@@ -234,13 +235,15 @@ class FinalFront:
         points = {c.candidate: study.steering(c.candidate) for c in _synthesisable(study)}
         taken = [points[c] for c in points if study.state.candidates[c].synthesis]
         left = [c for c in points if c in front and not study.state.candidates[c].synthesis]
-        picks: list[int] = []
-        while left and len(picks) < study.config.synthesis.front_designs:
-            gain = {c: study.volume([*taken, points[c]], told[0]) for c in left}
-            best = max(left, key=lambda c: (gain[c], -c))
-            picks.append(best)
-            taken.append(points[best])
-            left.remove(best)
+        limit = study.config.synthesis.front_designs
+        candidates = sorted(front & points.keys())
+        different = [i for i in range(len(told[0])) if len({points[c][i] for c in candidates}) > 1]
+        extremes = [min(candidates, key=lambda c: points[c][i]) for i in different]
+        picks = [c for c in dict.fromkeys(extremes) if c in left][:limit]
+        while len(picks) < min(limit, len(left)):
+            known = taken + [points[c] for c in picks]
+            gain = {c: study.volume([*known, points[c]], told[0]) for c in left if c not in picks}
+            picks.append(max(gain, key=lambda c: (gain[c], -c)))
         return picks
 
     def _hand_over(self, design: CandidateState) -> None:

@@ -8,7 +8,8 @@ import torch
 
 from evonas.models.fixed_point import FixedPoint
 from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
-from evonas.models.stacked_mlp import input_type
+from evonas.models.stacked_mlp import StackedDense, input_type
+from surrogates import LayerSpec
 
 
 def values(n=200, spread=3.0):
@@ -84,3 +85,15 @@ def test_the_input_type_covers_the_clip(bits, clip):
     assert kind.low <= -clip
     assert kind.high >= clip - kind.lsb
     assert kind.overflow == "SAT"
+
+
+def test_hard_tanh_saturates_at_one_and_relu_where_the_error_is_least():
+    specs = [LayerSpec(8, 6, 6, 5, name) for name in ("hard_tanh", "relu", "leaky_relu")]
+    layer = StackedDense(specs, [torch.Generator().manual_seed(1)] * 3)
+    x = torch.randn(3, 500, 8, generator=torch.Generator().manual_seed(2)) * 20
+    outputs = layer.calibrate(x, torch.ones(3, 1, 1))
+    types = [layer.export(member, 0).output_type for member in range(3)]
+    assert (types[0].low, types[0].high) == (-1.0, 1.0 - types[0].lsb)
+    assert (outputs[0].abs() >= 1 - types[0].lsb).float().mean() > 0.5  # else it would be a linear layer
+    assert types[1].high > 8
+    assert types[2].high > 8
