@@ -12,6 +12,7 @@ from evonas.space import MlpSpace, Phenotype, crossover, mutate
 # No deadlines: the machine may be busy with a synthesis.
 OFTEN, RARE = settings(max_examples=80, deadline=None), settings(max_examples=40, deadline=None)
 BITS = st.lists(st.integers(1, 16), min_size=1, max_size=4, unique=True).map(tuple)
+WEIGHT_BITS = st.lists(st.integers(2, 16), min_size=1, max_size=4, unique=True).map(tuple)
 
 
 @st.composite
@@ -22,7 +23,7 @@ def spaces(draw):
         n_outputs=draw(st.integers(1, 12)),
         depth=(low, low + draw(st.integers(0, 3))),
         widths=draw(st.lists(st.integers(1, 80), min_size=1, max_size=5, unique=True).map(tuple)),
-        weight_bits=draw(BITS),
+        weight_bits=draw(WEIGHT_BITS),
         activation_bits=draw(BITS),
         input_bits=draw(BITS),
         sparsity=(0.0, *draw(st.lists(st.sampled_from([0.1, 0.5, 0.75, 0.9, 0.99]), max_size=3, unique=True))),

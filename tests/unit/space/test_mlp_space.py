@@ -32,6 +32,7 @@ SPACE = MlpSpace(16, 5)
         ({"widths": (8, 0)}, "space.widths", 0),
         ({"widths": (8, 16.5)}, "space.widths", 16.5),
         ({"weight_bits": (0, 4)}, "space.weight_bits", 0),
+        ({"weight_bits": (1, 4)}, "space.weight_bits", 1),
         ({"weight_bits": (4, 17)}, "space.weight_bits", 17),
         ({"activation_bits": (True,)}, "space.activation_bits", True),
         ({"input_bits": [4, None]}, "space.input_bits", None),
