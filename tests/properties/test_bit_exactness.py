@@ -65,7 +65,7 @@ def combined(network, directory):
     return _alkaid.combine(_hls4ml.walk(_hls4ml.convert(network, HardwareTarget(), directory)))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(derandomize=True, max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(network=networks())
 def test_torch_alkaid_and_onnx(network, tmp_path_factory):
     x = inputs_of(network)
