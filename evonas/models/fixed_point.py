@@ -14,7 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final, get_args
 
 import numpy as np
 
@@ -24,9 +24,25 @@ from surrogates import ModelSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Rounding = Literal["TRN", "RND", "RND_CONV"]
-Overflow = Literal["WRAP", "SAT"]
+Rounding = Literal["TRN", "TRN_ZERO", "RND", "RND_ZERO", "RND_INF", "RND_MIN_INF", "RND_CONV"]
+Overflow = Literal["WRAP", "SAT", "SAT_ZERO", "SAT_SYM"]
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
+OVERFLOWS: tuple[Overflow, ...] = get_args(Overflow)
 LEAKY_SLOPE = 0.125  # a power of two, so that leaky ReLU is exact in hardware
+
+
+def _round(x: NDArray[np.float64], mode: Rounding) -> NDArray[np.float64]:
+    """Whole numbers near x; by the exact distance to the floor, because x + 0.5 can itself round up."""
+    if mode == "RND_CONV":
+        return np.asarray(np.rint(x))
+    if mode == "TRN_ZERO":
+        return np.asarray(np.trunc(x))
+    floor = np.floor(x)
+    if mode == "TRN":
+        return np.asarray(floor)
+    distance = x - floor
+    tie_goes_up = {"RND": np.True_, "RND_MIN_INF": np.False_, "RND_ZERO": x < 0, "RND_INF": x > 0}[mode]
+    return np.asarray(floor + ((distance > 0.5) | ((distance == 0.5) & tie_goes_up)))
 
 
 @final
@@ -34,8 +50,10 @@ LEAKY_SLOPE = 0.125  # a power of two, so that leaky ReLU is exact in hardware
 class FixedPoint:
     """A type `ap_[u]fixed<width, integer, rounding, overflow>`; `integer` includes the sign bit, as in HLS.
 
-    Rounding: TRN floors, RND rounds half up, RND_CONV rounds half to even. Overflow: WRAP keeps the low bits, SAT
-    saturates (Vitis HLS user guide UG1399, "Arbitrary precision fixed-point data types").
+    Rounding: TRN floors, TRN_ZERO cuts towards zero; the others take the nearest value and differ in ties: RND up,
+    RND_MIN_INF down, RND_ZERO towards zero, RND_INF away from it, RND_CONV to even. Overflow: WRAP keeps the low
+    bits, SAT saturates, SAT_SYM saturates at -high as well, SAT_ZERO gives zero (Vitis HLS user guide UG1399,
+    "Arbitrary precision fixed-point data types").
     """
 
     signed: bool
@@ -75,18 +93,14 @@ class FixedPoint:
 
     def codes(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
         """Integer codes of x (any shape): value = code * lsb."""
-        scaled = np.asarray(x, np.float64) * 2.0**self.fraction
-        if self.rounding == "RND_CONV":
-            rounded = np.rint(scaled)
-        else:
-            rounded = np.floor(scaled)
-            if self.rounding == "RND":  # not floor(scaled + 0.5): the sum itself can round up
-                rounded += scaled - rounded >= 0.5
+        rounded = _round(np.asarray(x, np.float64) * 2.0**self.fraction, self.rounding)
         low, high = self.low / self.lsb, self.high / self.lsb
-        if self.overflow == "SAT":
-            codes = np.clip(rounded, low, high)
-        else:
+        if self.overflow == "WRAP":
             codes = np.mod(rounded - low, 2.0**self.width) + low
+        elif self.overflow == "SAT_ZERO":
+            codes = np.where((rounded < low) | (rounded > high), 0.0, rounded)
+        else:
+            codes = np.clip(rounded, -high if self.signed and self.overflow == "SAT_SYM" else low, high)
         return np.asarray(codes, np.int64)
 
     def quantise(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -103,7 +117,7 @@ class FixedPoint:
         """Read `[ap_][u]fixed<width,integer[,rounding[,overflow]]>`."""
         match = re.fullmatch(r"(?:ap_)?(u?)fixed<(\d+),\s*(-?\d+)(?:,\s*(?:AP_)?(\w+))?(?:,\s*(?:AP_)?(\w+))?>", text)
         rounding, overflow = (match[4] or "TRN", match[5] or "WRAP") if match else ("", "")
-        if match is None or rounding not in ("TRN", "RND", "RND_CONV") or overflow not in ("WRAP", "SAT"):
+        if match is None or rounding not in ROUNDINGS or overflow not in OVERFLOWS:
             raise ConfigurationError("fixed-point type", text, "must look like fixed<8,3,RND,SAT>")
         return cls(not match[1], int(match[2]), int(match[3]), rounding, overflow)  # type: ignore[arg-type]
 

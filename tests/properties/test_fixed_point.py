@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evonas.errors import ConfigurationError
-from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import OVERFLOWS, ROUNDINGS, FixedPoint, QuantisedDense, QuantisedNetwork
 from surrogates import LayerSpec, ModelSpec
 
 OFTEN, RARE = settings(max_examples=150, deadline=None), settings(max_examples=40, deadline=None)
@@ -21,13 +21,13 @@ VALUES = st.floats(-1e6, 1e6)
 
 
 @st.composite
-def types(draw, overflow=("WRAP", "SAT"), widest=24):
+def types(draw, overflow=OVERFLOWS, widest=24):
     width = draw(st.integers(1, widest))
     return FixedPoint(
         draw(st.booleans()),
         width,
         draw(st.integers(-6, width + 6)),
-        draw(st.sampled_from(["TRN", "RND", "RND_CONV"])),
+        draw(st.sampled_from(ROUNDINGS)),
         draw(st.sampled_from(overflow)),
     )
 
@@ -40,13 +40,22 @@ def code_by_hand(kind: FixedPoint, value: float) -> int:
     half = Fraction(1, 2)
     up = {
         "TRN": False,
+        "TRN_ZERO": rest > 0 and value < 0,
         "RND": rest >= half,
+        "RND_MIN_INF": rest > half,
+        "RND_ZERO": rest > half or (rest == half and value < 0),
+        "RND_INF": rest > half or (rest == half and value > 0),
         "RND_CONV": rest > half or (rest == half and below % 2 == 1),
     }[kind.rounding]
     code = below + up
     low = -(2 ** (kind.width - 1)) if kind.signed else 0
-    if kind.overflow == "SAT":
-        return min(max(code, low), low + 2**kind.width - 1)
+    high = low + 2**kind.width - 1
+    if kind.overflow == "SAT_ZERO":
+        return code if low <= code <= high else 0
+    if kind.overflow == "SAT_SYM" and kind.signed:
+        low = -high
+    if kind.overflow in ("SAT", "SAT_SYM"):
+        return min(max(code, low), high)
     return (code - low) % 2**kind.width + low
 
 
@@ -95,7 +104,7 @@ def test_texts_of_other_tools():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fixed<8>", "float", "fixed<8,3,RND_ZERO>", "fixed<8,3,RND,SAT_SYM>", "fixed<a,b>"]
+    "text", ["", "fixed<8>", "float", "fixed<8,3,RND_UP>", "fixed<8,3,RND,WRAP_SM>", "fixed<a,b>"]
 )
 def test_other_texts_are_refused(text):
     with pytest.raises(ConfigurationError, match="fixed"):
