@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evonas.errors import ConfigurationError
-from evonas.objectives import PREDICTABLE_METRICS, TASK_METRICS, Constraint, Objective
+from evonas.objectives import Constraint, Objective
 from surrogates import HardwareTarget
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class SpaceConfig(_Section):
     sparsity: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
     activations: tuple[str, ...] = ("relu", "leaky_relu", "hard_tanh")
     learning_rate: tuple[float, ...] = (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)
+    # of each layer: adders without a DSP slice, or the reuse factor of multipliers in DSP slices
+    implementations: tuple[int | str, ...] = ("distributed_arithmetic",)
 
 
 class TrainingConfig(_Section):
@@ -106,11 +108,6 @@ class SearchConfig(_Section):
             Objective(**objective.model_dump())
         for constraint in self.constraints:
             Constraint(**constraint.model_dump())
-        usable = TASK_METRICS | PREDICTABLE_METRICS
-        for metric in (*names, *(c.metric for c in self.constraints)):
-            if metric not in usable:
-                mend = f"cannot be predicted before training; use one of {', '.join(sorted(usable))}"
-                raise ConfigurationError("search metric", metric, mend)
         return self
 
 
@@ -127,12 +124,13 @@ class SurrogateConfig(_Section):
 class SynthesisConfig(_Section):
     """Real synthesis of chosen candidates."""
 
-    backend: Literal["auto", "openrtl", "vitis"] = "auto"
+    backend: Literal["auto", "openrtl", "vitis", "quartus", "oneapi", "catapult"] = "auto"
     part: str = "xcvu13p-flga2577-2-e"
     clock_period_ns: Annotated[float, Field(ge=0.5, le=1000, allow_inf_nan=False)] = 5.0
     vectors: Annotated[int, Field(ge=64)] = 64  # inputs on which every implementation must agree bit for bit
     csim: Literal["auto", "always", "never"] = "auto"  # hls4ml's C simulation, which needs g++
     timeout_s: Seconds = 600.0
+    licences: Positive | None = None  # runs of a vendor's tool at one time on this machine; None: no limit
     front_designs: Annotated[int, Field(ge=0)] = 12  # of the final front, in addition to those already synthesised
 
 

@@ -79,7 +79,10 @@ def _order(study: Study, candidate: int) -> SynthesisOrder:
     name = choose(settings.backend).name
     directory = study.directory / "synthesis" / f"{candidate:04d}"
     target = dataclasses.replace(study.config.target, tool=name)  # type: ignore[arg-type]
-    return SynthesisOrder(name, {"csim": settings.csim}, target, str(directory), settings.timeout_s, settings.vectors)
+    options: dict[str, Any] = {"csim": settings.csim}
+    if name != "openrtl":
+        options["licences"] = settings.licences
+    return SynthesisOrder(name, options, target, str(directory), settings.timeout_s, settings.vectors)
 
 
 def _synthesisable(study: Study) -> list[CandidateState]:

@@ -1,4 +1,4 @@
-"""From a quantised network to firmware and numbers: the open tool chain, and Vitis where it is installed.
+"""From a quantised network to firmware and numbers: the open tool chain, and the vendors' where they are installed.
 
 Importing this package loads none of the tools; a backend does when it runs.
 """
@@ -6,14 +6,22 @@ Importing this package loads none of the tools; a backend does when it runs.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from evonas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from evonas.synthesis.backend import SynthesisBackend
 
-BACKENDS = ("openrtl", "vitis")
+_CLASSES = {
+    "openrtl": ("open_backend", "OpenBackend"),
+    "vitis": ("vitis", "VitisBackend"),
+    "quartus": ("quartus", "QuartusBackend"),
+    "oneapi": ("oneapi", "OneApiBackend"),
+    "catapult": ("catapult", "CatapultBackend"),
+}
+BACKENDS = tuple(_CLASSES)
 
 
 def choose(name: str = "auto", **options: Any) -> SynthesisBackend:
@@ -23,16 +31,13 @@ def choose(name: str = "auto", **options: Any) -> SynthesisBackend:
     """
     if name == "auto":
         name = "vitis" if shutil.which("vitis-run") or shutil.which("vitis_hls") else "openrtl"
-    if name not in BACKENDS:
-        raise ConfigurationError("synthesis.backend", name, f"must be auto, {' or '.join(BACKENDS)}")
+    if name not in _CLASSES:
+        known = ", ".join(BACKENDS[:-1])
+        raise ConfigurationError("synthesis.backend", name, f"must be auto, {known} or {BACKENDS[-1]}")
+    module, class_name = _CLASSES[name]
+    backend = getattr(import_module(f"evonas.synthesis.{module}"), class_name)
     try:
-        if name == "vitis":
-            from evonas.synthesis.vitis import VitisBackend
-
-            return VitisBackend(**options)
-        from evonas.synthesis.open_backend import OpenBackend
-
-        return OpenBackend(**options)
+        return cast("SynthesisBackend", backend(**options))
     except TypeError as error:
         raise ConfigurationError(f"synthesis.{name}", options, str(error)) from error
 

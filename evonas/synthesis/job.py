@@ -1,4 +1,4 @@
-"""One synthesis on its way, as both backends drive it: its files, what time is left, and what has come out."""
+"""One synthesis on its way, as every backend drives it: its files, what time is left, and what has come out."""
 
 from __future__ import annotations
 
@@ -84,12 +84,15 @@ class Job:
         """Outputs that a worker saved."""
         return np.asarray(np.load(self.path(name), allow_pickle=False), np.float64)
 
-    def write_hls4ml(self, csim: CSim) -> int:
-        """Write the hls4ml project; compare its C simulation where `csim` says so. Returns peak memory in bytes."""
+    def write_hls4ml(self, csim: CSim, backend: str = "Vitis") -> int:
+        """Write hls4ml's project for its `backend`; compare its C simulation where `csim` says so.
+
+        Returns peak memory in bytes.
+        """
         compile_it = wants_csim(csim)
         self.progress("hls4ml C simulation" if compile_it else "hls4ml project")
         shutil.rmtree(self.path("hls4ml"), ignore_errors=True)
-        peak = self.call("write_hls4ml", compile=compile_it)
+        peak = self.call("write_hls4ml", compile=compile_it, backend=backend)
         self.files["hls4ml"] = self.path("hls4ml")
         if compile_it:
             self.compare("hls4ml's C simulation", self.outputs("csim_outputs.npy"))

@@ -1,10 +1,10 @@
-"""Reports of Vitis HLS and Vivado as numbers, in one unit: Vivado counts block RAM in tiles of 36 kbit."""
+"""Reports of Vitis HLS, Vivado HLS and Vivado as numbers, in one unit: Vivado counts block RAM in tiles of 36 kbit."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 from xml.etree import ElementTree as ET
 
 from evonas.errors import FailureKind, ToolError
@@ -41,8 +41,13 @@ class UtilisationReport:
     bram_18k: float
     uram: float
 
+    def figures(self) -> dict[str, Any]:
+        """What of it a `SynthesisRecord` has fields for."""
+        return {"lut": self.lut, "ff": self.ff, "dsp": self.dsp, "bram_18k": self.bram_18k}
 
-def _read(path: Path) -> str:
+
+def read_text(path: Path) -> str:
+    """The text of a report. Raises `ToolError` (REPORT_MISSING)."""
     try:
         return path.read_text(errors="replace")
     except OSError as error:
@@ -50,8 +55,8 @@ def _read(path: Path) -> str:
 
 
 def read_csynth(path: Path) -> CSynthesisReport:
-    """Read `<top>_csynth.xml`. Raises `ToolError` (REPORT_MISSING, REPORT_BROKEN)."""
-    text = _read(path)
+    """Read `<top>_csynth.xml` of Vitis HLS or Vivado HLS. Raises `ToolError` (REPORT_MISSING, REPORT_BROKEN)."""
+    text = read_text(path)
     try:
         root = ET.fromstring(text)  # noqa: S314 - written by the tool we started
     except ET.ParseError as error:
@@ -73,8 +78,9 @@ def read_csynth(path: Path) -> CSynthesisReport:
     clock = field("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod")
     if not re.fullmatch(r"\d+(\.\d+)?", clock):
         raise ToolError(FailureKind.REPORT_BROKEN, f"{path.name} has {clock!r} for EstimatedClockPeriod")
+    product = "Vivado HLS" if root.find(f"{area}/DSP48E") is not None else "Vitis HLS"  # which called DSP slices so
     return CSynthesisReport(
-        tool_version=f"Vitis HLS {field('ReportVersion/Version')}",
+        tool_version=f"{product} {field('ReportVersion/Version')}",
         lut=number(f"{area}/LUT"),
         ff=number(f"{area}/FF"),
         dsp=number(f"{area}/DSP", f"{area}/DSP48E"),
@@ -88,7 +94,7 @@ def read_csynth(path: Path) -> CSynthesisReport:
 
 def read_utilisation(path: Path) -> UtilisationReport:
     """Read the table that `report_utilization` writes. Raises `ToolError` (REPORT_MISSING, REPORT_BROKEN)."""
-    text = _read(path)
+    text = read_text(path)
     rows: dict[str, float] = {}
     for line in text.splitlines():
         match = re.match(r"\|\s*([^|]+?)\*?\s*\|\s*(\d+(?:\.\d+)?)\s*\|", line)
@@ -110,3 +116,14 @@ def read_utilisation(path: Path) -> UtilisationReport:
         bram_18k=2 * row("Block RAM Tile"),
         uram=rows.get("URAM", 0.0),
     )
+
+
+def read_worst_slack_ns(path: Path) -> float:
+    """The worst negative slack in nanoseconds of a `report_timing_summary`; positive where all constraints are met.
+
+    Raises `ToolError` (REPORT_MISSING, REPORT_BROKEN).
+    """
+    found = re.search(r"^\s*WNS\(ns\).*\n[\s-]*\n\s*(-?\d+(?:\.\d+)?)\s", read_text(path), re.MULTILINE)
+    if found is None:
+        raise ToolError(FailureKind.REPORT_BROKEN, f"{path.name} has no worst negative slack")
+    return float(found[1])

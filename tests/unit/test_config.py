@@ -68,7 +68,7 @@ def test_an_unknown_field_is_named_with_a_suggestion(data, field, suggestion):
         ("synthesis", "clock_period_ns", 0.01),
         ("synthesis", "clock_period_ns", float("inf")),
         ("synthesis", "clock_period_ns", 1e6),
-        ("synthesis", "backend", "quartus"),
+        ("synthesis", "backend", "vivado"),
         ("execution", "workers", 0),
         ("execution", "executor", "threads"),
         ("space", "family", "cnn"),

@@ -5,7 +5,8 @@ import pytest
 from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.synthesis import yosys
 from evonas.synthesis.reports import read_csynth, read_utilisation
-from evonas.synthesis.vitis import build_options, diagnose
+from evonas.synthesis.vendor import diagnose
+from evonas.synthesis.vitis import build_options
 
 CSYNTH = """<?xml version="1.0"?>
 <profile>
@@ -28,13 +29,13 @@ def csynth(tmp_path, version="2022.2", clock="3.636", latency="7", dsp="DSP"):
     return path
 
 
-@pytest.mark.parametrize("dsp", ["DSP", "DSP48E"])
-def test_csynth(tmp_path, dsp):
+@pytest.mark.parametrize(("dsp", "product"), [("DSP", "Vitis HLS"), ("DSP48E", "Vivado HLS")])
+def test_csynth(tmp_path, dsp, product):
     report = read_csynth(csynth(tmp_path, dsp=dsp))
     assert (report.lut, report.ff, report.dsp, report.bram_18k, report.uram) == (6789, 345, 12, 4, 0)
     assert (report.latency_cycles, report.initiation_interval) == (7, 2)
     assert report.estimated_clock_period_ns == 3.636
-    assert report.tool_version == "Vitis HLS 2022.2"
+    assert report.tool_version == f"{product} 2022.2"
 
 
 @pytest.mark.parametrize("broken", [{"latency": "undef"}, {"clock": "?"}, {"latency": ""}])
@@ -76,10 +77,19 @@ def test_utilisation(tmp_path, lut, ff):
         "FLEXnet Licensing error:-5,357",
         "ERROR: License check-out failed for 'vivado_implementation'",
         "Failed to obtain license for feature Synthesis",
+        "Error (119013): Current license file does not support the 10AX115S2F45I1SG device",
+        "Error (292000): FLEXlm software error: Invalid host.",
+        "# ** Fatal: Unable to checkout a license.",
+        "Error: License request for catapult_ultra feature failed",
     ],
 )
 def test_a_missing_licence_is_recognised(line):
     assert diagnose(f"INFO: all is well\n{line}\n") is FailureKind.TOOL_LICENCE
+
+
+def test_a_kill_is_recognised_behind_make():
+    assert diagnose("i++ dut.cpp\nmake[1]: *** [Makefile:30: dut-fpga] Killed\n") is FailureKind.TOOL_MEMORY
+    assert diagnose("make: *** [Makefile:30: dut-fpga] Error 1\n") is None
 
 
 def test_other_errors_are_no_licence():
