@@ -22,6 +22,13 @@ from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.models.fixed_point import QuantisedNetwork
 from surrogates import HardwareTarget
 
+HEADERS = {  # folders of a project with what its C++ includes; those of Vitis are found without
+    "Quartus": ("firmware/ac_types",),
+    "Catapult": tuple(
+        f"firmware/{name}" for name in ("ac_types/include", "ac_math/include", "ac_simutils/include", "nnet_utils")
+    ),
+}
+INCLUDE_PATH = os.environ.get("CPLUS_INCLUDE_PATH", "")  # where g++ looks as well
 GRACE_S = 10  # the kernel ends a request this long after its time-out if nobody else did
 
 
@@ -31,29 +38,43 @@ def _load(directory: Path) -> tuple[QuantisedNetwork, Any]:
 
 
 def trace(directory: Path, target: HardwareTarget) -> None:
-    """Network -> hls4ml graph -> alkaid -> Verilog; saves the outputs of torch and of alkaid's interpreter."""
-    from evonas.synthesis import _alkaid, _hls4ml
+    """Network -> hls4ml's graph for OpenRTL -> Verilog; saves the outputs of torch and of alkaid's interpreter."""
+    from evonas.synthesis import _hls4ml, openrtl
 
     network, inputs = _load(directory)
-    model = _hls4ml.convert(network, target, directory / "hls4ml")
-    logic = _alkaid.combine(_hls4ml.walk(model))
+    graph = _hls4ml.read(_hls4ml.convert(network, target, directory / "hls4ml", "OpenRTL"))
     np.save(directory / "torch_outputs.npy", _hls4ml.torch_predict(network, inputs))
-    np.save(directory / "alkaid_outputs.npy", _alkaid.interpret(logic, inputs))
-    _alkaid.write_rtl(logic, directory / "verilog", target.part, target.clock_period_ns)
+    verilog = openrtl.emit(graph, directory / "verilog", target.part, target.clock_period_ns)
+    np.save(directory / "alkaid_outputs.npy", verilog.interpret(inputs))
 
 
-def write_hls4ml(directory: Path, target: HardwareTarget, compile: bool) -> None:  # noqa: A002 - the request's word
-    """Write the hls4ml project and, if `compile` is set, compile its C simulation and save its outputs."""
+def write_hls4ml(
+    directory: Path,
+    target: HardwareTarget,
+    compile: bool,  # noqa: A002 - the request's word
+    backend: str = "Vitis",
+) -> None:
+    """Write hls4ml's project for `backend`; if `compile` is set, compile its C simulation and save its outputs."""
     from evonas.synthesis import _hls4ml
 
     network, inputs = _load(directory)
-    model = _hls4ml.convert(network, target, directory / "hls4ml")
+    model = _hls4ml.convert(network, target, directory / "hls4ml", backend)
     _hls4ml.write(model)
     if compile:
+        os.environ["CPLUS_INCLUDE_PATH"] = os.pathsep.join(filter(None, (*HEADERS.get(backend, ()), INCLUDE_PATH)))
         np.save(directory / "csim_outputs.npy", _hls4ml.simulate(model, inputs))
 
 
-OPERATIONS: dict[str, Any] = {"trace": trace, "write_hls4ml": write_hls4ml}
+def make_file(directory: Path, target: HardwareTarget, model: str, **options: Any) -> None:
+    """A network file -> hls4ml's graph for OpenRTL -> Verilog, checked; all that `build.finish` needs."""
+    from evonas.synthesis import build
+    from evonas.synthesis._hls4ml import frontends, reader
+
+    converted = frontends.load(Path(model), target, directory / "hls4ml", **options)
+    build.make(reader.read(converted), directory, target.part, target.clock_period_ns)
+
+
+OPERATIONS: dict[str, Any] = {"trace": trace, "write_hls4ml": write_hls4ml, "make_file": make_file}
 
 
 def serve(line: str) -> dict[str, Any]:

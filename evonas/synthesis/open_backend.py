@@ -1,9 +1,12 @@
-"""The open tool chain: hls4ml graph -> alkaid's distributed arithmetic -> pipelined Verilog -> yosys.
+"""The open tool chain: hls4ml graph -> Verilog -> yosys.
+
+Layers are alkaid's distributed arithmetic, pipelined and open for a new input every clock edge, or multipliers that
+work through their weights one after the other (`LayerSpec.strategy` "reuse"): then the network takes an input every
+`initiation_interval` edges, through a handshake.
 
 Needs no licence. What its numbers are and are not: logic synthesis without place and route. LUT is the raw count of
 LUT cells before two small ones are packed into one (inverters, which packing absorbs, are not counted), carries are
 CARRY4 cells, and the delay has cell delays of the 7 series and no wires, so it orders designs and promises no clock.
-The design is fully unrolled and takes a new input every clock edge.
 """
 
 from __future__ import annotations
@@ -17,11 +20,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import FailureKind, ToolError
-from evonas.synthesis import yosys
+from evonas.synthesis import firmware, yosys
 from evonas.synthesis.backend import Availability, SynthesisResult
-from evonas.synthesis.graph import Port
+from evonas.synthesis.figures import Figures
 from evonas.synthesis.job import CSim, Job, Limits, check_csim, start
-from evonas.synthesis.verification import pack, unpack
+from evonas.synthesis.parts import family
 from surrogates import Stage, SynthesisRecord
 
 if TYPE_CHECKING:
@@ -33,10 +36,6 @@ if TYPE_CHECKING:
 
     from evonas.models.fixed_point import QuantisedNetwork
     from surrogates import HardwareTarget
-
-FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
-SIMULATED_VECTORS = 128  # at most: clock by clock simulation costs 10 to 200 ms a vector; alkaid's sees them all
-
 
 @final
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class OpenBackend:
 
     def check(self, target: HardwareTarget) -> None:
         """Raise `ConfigurationError` for a part that yosys has no family for."""
-        yosys.family(target.part)
+        family(target.part)
 
     def synthesise(
         self,
@@ -86,36 +85,37 @@ class OpenBackend:
 
         Raises `ConfigurationError` for an unknown part or unsuitable vectors; what a tool does is a failure.
         """
-        yosys.family(target.part)
+        family(target.part)
         limits = Limits(self.memory_limit_bytes, self.cancelled)
         job = start(network, vectors, target, directory, timeout_s, limits, progress)
         availability = self.available()
         if availability.version is None:
             return job.result(ToolError(FailureKind.TOOL_MISSING, str(availability.reason)).failure)
         try:
-            _trace(job, availability.version)
+            figures = _trace(job, availability.version)
             if until >= Stage.SYNTHESISED:
-                _synthesise(job, availability.version, self.csim)
+                _synthesise(job, availability.version, self.csim, figures)
         except ToolError as error:
             return job.result(error.failure)
         return job.result(None)
 
 
-def _record(job: Job, stage: Stage, **measured: Any) -> SynthesisRecord:
+def _record(job: Job, stage: Stage, figures: Figures, **measured: Any) -> SynthesisRecord:
     """What all records of this backend share, and what was `measured`."""
     return SynthesisRecord(
         spec=job.network.spec,
         target=job.target,
         stage=stage,
-        initiation_interval=1,
+        latency_cycles=figures.latency_cycles,
+        initiation_interval=figures.initiation_interval,
         nonzero_weights=job.network.nonzero_weights,
         verified_vectors=job.verified,
         **measured,
     )
 
 
-def _trace(job: Job, tool_version: str) -> None:
-    """Network to pipelined Verilog, compared with torch and alkaid's interpreter: the TRACED record."""
+def _trace(job: Job, tool_version: str) -> Figures:
+    """Network to Verilog, compared with torch and alkaid's interpreter: the TRACED record."""
     began = time.monotonic()
     job.progress("tracing")
     rtl = job.path("verilog")
@@ -124,71 +124,52 @@ def _trace(job: Job, tool_version: str) -> None:
     job.compare("torch", job.outputs("torch_outputs.npy"))
     job.compare("alkaid's interpreter", job.outputs("alkaid_outputs.npy"))
     job.files["verilog"] = rtl
-    text = (rtl / "ports.json").read_bytes()
-    ports = json.loads(text)
+    figures = Figures.read(rtl)
     record = _record(
         job,
         Stage.TRACED,
+        figures,
         tool_version=tool_version,
-        lut=ports["cost"],
-        ff=FLIP_FLOPS_PER_REGISTER_BIT * ports["register_bits"],
-        dsp=0,
-        bram_18k=0,
-        latency_cycles=ports["latency_cycles"],
+        lut=figures.lut,
+        ff=figures.ff,
+        dsp=figures.multipliers,
+        bram_18k=figures.block_ram_18k,
         wall_time_s=time.monotonic() - began,
         peak_memory_bytes=peak,
-        report_digest=sha256(text).hexdigest(),
+        report_digest=sha256((rtl / "figures.json").read_bytes()).hexdigest(),
     )
     job.records.append(record)
+    return figures
 
 
-def _synthesise(job: Job, tool_version: str, csim: CSim) -> None:
+def _synthesise(job: Job, tool_version: str, csim: CSim, figures: Figures) -> None:
     """Verilog to cells, after comparing the C and the clock by clock simulation: the SYNTHESISED record."""
     began = time.monotonic()
     peak = job.write_hls4ml(csim)
-    latency, simulation_peak = _simulate(job)
+    job.progress("RTL simulation")
+    rtl, folder = job.path("verilog"), job.path("yosys")
+    job.files["log"] = folder / "simulation.log"
+    outputs, simulation = firmware.simulate(rtl, folder, figures, job.inputs, **job.bounds())
+    job.compare(f"the Verilog's simulation ({figures.latency_cycles} clock edges later)", outputs)
     job.progress("logic synthesis")
-    folder = job.path("yosys")
     job.files["log"] = folder / "synthesis.log"
-    used, run = yosys.synthesise(job.path("verilog"), folder, job.target.part, **job.bounds())
-    report = {"tool_version": tool_version, "latency_cycles": latency, "seconds": run.seconds, **asdict(used)}
+    used, run = yosys.synthesise(rtl, folder, job.target.part, **job.bounds())
+    report = {"tool_version": tool_version, "latency_cycles": figures.latency_cycles, "seconds": run.seconds}
     job.files["report"] = job.path("synthesis.json")
-    job.files["report"].write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    job.files["report"].write_text(json.dumps(report | asdict(used), indent=1, sort_keys=True) + "\n")
     record = _record(
         job,
         Stage.SYNTHESISED,
+        figures,
         tool_version=tool_version,
         lut=used.lut,
         ff=used.ff,
         dsp=used.dsp,
         bram_18k=used.bram_18k,
-        latency_cycles=latency,
         carry=used.carry,
         delay_ns=used.delay_ns,
         wall_time_s=time.monotonic() - began,
-        peak_memory_bytes=max(run.peak_memory_bytes, peak, simulation_peak),
+        peak_memory_bytes=max(run.peak_memory_bytes, peak, simulation.peak_memory_bytes),
         report_digest=sha256((folder / "stat.json").read_bytes()).hexdigest(),
     )
     job.records.append(record)
-
-
-def _simulate(job: Job) -> tuple[int, int]:
-    """Compare the Verilog clock by clock; returns the latency in clock edges and the peak memory in bytes.
-
-    The comparison also confirms the latency: the outputs must be those of the inputs that many edges before.
-    """
-    job.progress("RTL simulation")
-    rtl, folder = job.path("verilog"), job.path("yosys")
-    description = json.loads((rtl / "ports.json").read_text())
-    source, sink = (Port.from_dict(description[name]) for name in ("inputs", "outputs"))
-    latency = int(description["latency_cycles"])
-    stimulus = pack(job.inputs[:SIMULATED_VECTORS], source) + [0] * latency
-    job.files["log"] = folder / "simulation.log"
-    words, run = yosys.simulate(rtl, folder, stimulus, sum(source.widths), **job.bounds())
-    answers = [word for word in words[latency:] if word is not None]
-    if len(answers) < len(stimulus) - latency:
-        index = words.index(None, latency) - latency
-        message = f"the Verilog's output for vector {index} is undefined {latency} clock edges after its input"
-        raise ToolError(FailureKind.MISMATCH, message)
-    job.compare(f"the Verilog's simulation ({latency} clock edges later)", unpack(answers, sink))
-    return latency, run.peak_memory_bytes

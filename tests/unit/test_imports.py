@@ -16,13 +16,16 @@ HEAVY = (
 )
 # Where each library may be imported; a door is named after what is behind it.
 DOORS = {
-    "torch": ("evonas/models/", "evonas/training/", "evonas/synthesis/_hls4ml.py"),  # hls4ml reads torch modules
+    "torch": ("evonas/models/", "evonas/training/", "evonas/synthesis/_hls4ml/"),  # hls4ml reads torch modules
     "pymoo": ("evonas/search/_pymoo.py",),
     "deap": ("evonas/search/_deap.py",),
     "moocore": ("evonas/search/_moocore.py",),
-    "hls4ml": ("evonas/synthesis/_hls4ml.py",),
-    "alkaid": ("evonas/synthesis/_alkaid.py",),
+    "hls4ml": ("evonas/synthesis/_hls4ml/",),
+    "alkaid": ("evonas/synthesis/_alkaid/",),
     "pyosys": ("evonas/synthesis/_pyosys.py",),
+    "keras": ("evonas/synthesis/_keras.py",),
+    "hgq": ("evonas/synthesis/_keras.py",),
+    "qonnx": ("evonas/synthesis/_qonnx.py",),
     "onnx": ("evonas/synthesis/_onnx.py",),
     "onnxruntime": ("evonas/synthesis/_onnx.py",),
     "pandas": ("evonas/study/_pandas.py",),
