@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 Direction = Literal["minimise", "maximise"]
 
-# Metrics that training measures itself; every other metric comes from the hardware and has a stage.
+# Metrics that training measures itself; every other metric comes from the hardware and has a stage. A surrogate
+# predicts all of these before training, so a search can steer by any of them.
 TASK_METRICS = frozenset({"error", "accuracy"})
 HARDWARE_METRICS = frozenset({"lut", "ff", "dsp", "bram_18k", "latency_cycles", "latency_ns", "initiation_interval"})
-# What a surrogate predicts before training, and so what a search can steer by.
-PREDICTABLE_METRICS = frozenset({"lut", "ff", "dsp", "latency_cycles", "latency_ns"})
 
 
 @final

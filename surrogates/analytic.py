@@ -1,6 +1,7 @@
 """Closed forms for the cost of a network: where they come from and in which unit is said at each of them.
 
-What a fully unrolled layer is in hardware: every weight is a constant, and a constant is a few signed powers of two
+Layers that are computed by multipliers in DSP slices have their own (`surrogates.shared_multipliers`). What a layer of
+distributed arithmetic is in hardware: every weight is a constant, and a constant is a few signed powers of two
 (canonical signed digits), so a product is a few shifted copies of the input and a layer is a forest of adders. An
 adder of w bits takes about w look-up tables (one per bit, with the carry chain beside it). The constants below that
 are called "measured" were fitted once to layers traced by a distributed-arithmetic compiler; a learned residual
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from surrogates.table import Floats, LayerTable, layer_table
+from surrogates import shared_multipliers
+from surrogates.table import MAX_LAYERS, Floats, LayerTable, layer_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from surrogates.spec import ModelSpec
 
-DSP_PRODUCT_BITS = 9  # yosys maps a product of at least so many bits to a DSP slice, a smaller one to LUTs
 SHARING_EXPONENT = 0.85  # measured: adders left after common-subexpression sharing = (adders before) ** exponent
 LUT_PER_ADDER_BIT = 0.55  # measured: shifted operands overlap in part, the rest of an adder is wire
 STAGE_DELAY = 5.0  # unit delays of an adder that one pipeline stage holds
@@ -32,8 +33,8 @@ STAGE_DELAY = 5.0  # unit delays of an adder that one pipeline stage holds
 class AnalyticCost:
     """Closed-form costs of n networks, each an array of shape (n,).
 
-    `macs`, `bops`, `ebops` in operations; `lut`, `ff`, `dsp` in cells; `latency_cycles` and `initiation_interval`
-    in clock cycles.
+    `macs`, `bops`, `ebops` in operations; `lut`, `ff`, `dsp` in cells; `bram_18k` in blocks of 18 Kbit;
+    `latency_cycles` and `initiation_interval` in clock cycles.
     """
 
     macs: Floats
@@ -42,6 +43,7 @@ class AnalyticCost:
     lut: Floats
     ff: Floats
     dsp: Floats
+    bram_18k: Floats
     latency_cycles: Floats
     initiation_interval: Floats
 
@@ -60,8 +62,9 @@ def table_costs(table: LayerTable) -> AnalyticCost:
         lut=table.total(layer_lut(table)),
         ff=table.total(layer_ff(table)),
         dsp=table.total(layer_dsp(table)),
+        bram_18k=table.total(layer_bram(table)),
         latency_cycles=network_cycles(table),
-        initiation_interval=np.maximum(table.largest(np.where(table.unrolled, 1.0, table.reuse)), 1.0),
+        initiation_interval=table.total(layer_interval(table)),
     )
 
 
@@ -128,19 +131,27 @@ def tree_depth(table: LayerTable) -> Floats:
     return np.log2(np.maximum(terms_per_output(table) * signed_digits(table.weight_bits), 1.0))
 
 
-def multipliers(table: LayerTable) -> Floats:
-    """Multipliers of each layer under reuse (L,): ceil(weights / reuse factor).
-
-    At reuse factor 1 each weight has its own multiplier and a pruned one has none; above it weights come from a
-    memory and a zero occupies its slot like any other.
-    """
-    return np.where(table.reuse > 1, np.ceil(table.weights / table.reuse), table.nonzero)
-
-
 def layer_dsp(table: LayerTable) -> Floats:
-    """DSP slices of each layer (L,): 0 with distributed arithmetic, else one per multiplier of >= 9 product bits."""
-    wide = table.weight_bits + table.in_bits >= DSP_PRODUCT_BITS
-    return np.where(~table.unrolled & wide, multipliers(table), 0.0)
+    """DSP slices of each layer (L,): 0 with distributed arithmetic, else one for each multiplier."""
+    return np.where(table.unrolled, 0.0, shared_multipliers.multipliers(table))
+
+
+def layer_bram(table: LayerTable) -> Floats:
+    """Blocks of 18 Kbit of each layer (L,): 0 unless many weights share a multiplier."""
+    return np.where(table.unrolled, 0.0, shared_multipliers.block_rams(table))
+
+
+def layer_interval(table: LayerTable) -> Floats:
+    """What each layer adds to the cycles from one input of its network to the next (L,).
+
+    The slowest layer sets them, by its reuse factor, so it counts in full (the first of equals) and the others for 0.
+    """
+    cycles = np.where(table.unrolled, 1.0, table.reuse)
+    slowest = np.flatnonzero(cycles == table.largest(cycles)[table.owner])
+    _, first = np.unique(table.owner[slowest], return_index=True)
+    result = np.zeros(len(cycles))
+    result[slowest[first]] = cycles[slowest[first]]
+    return result
 
 
 def activation_lut(table: LayerTable) -> Floats:
@@ -154,44 +165,72 @@ def layer_lut(table: LayerTable) -> Floats:
     """LUTs of each layer (L,).
 
     Distributed arithmetic: (signed digits of live weights)^0.85 adders of (input bits + half of the weight bits +
-    2) bits, 0.55 LUT per bit: most adders sit near the leaves of the tree. Reuse: per multiplier an adder of the
-    product's width, a weight memory read by LUTs above reuse 1, and a soft multiplier (weight bits x input bits)
-    where the product is too small for a DSP slice.
+    2) bits, 0.55 LUT per bit: most adders sit near the leaves of the tree.
     """
     live_in, live_out = alive_shares(table)
     digits = table.nonzero * live_in * live_out * signed_digits(table.weight_bits)
     adders = digits**SHARING_EXPONENT + table.n_out * live_out
     trees = LUT_PER_ADDER_BIT * adders * (table.in_bits + table.weight_bits / 2 + 2)
-    product = table.weight_bits + table.in_bits
-    memory = np.where(table.reuse > 1, table.weight_bits * np.ceil(table.reuse / 64), 0.0)
-    soft = np.where(product >= DSP_PRODUCT_BITS, 0.0, table.weight_bits * table.in_bits)
-    shared = multipliers(table) * (product + 4 + memory + soft)
+    shared = shared_multipliers.lut(table, accumulator_bits(table))
     return np.where(table.unrolled, trees, shared) + activation_lut(table)
 
 
-def layer_stages(table: LayerTable) -> Floats:
-    """Pipeline stages of each layer as a real number (L,), unit delays of tree and activation over the stage delay.
+def logic_stages(table: LayerTable) -> Floats:
+    """Pipeline stages of each layer's adders and activation as a real number (L,): unit delays over the stage delay.
 
-    Under reuse a layer takes its reuse factor + 2 cycles (830 of 906 published single-layer syntheses agree).
+    With multipliers only the activation is such logic.
     """
-    delay = 1.5 * tree_depth(table) + np.where(table.activation_bits > 0, 3.0, 0.0)
-    return np.where(table.unrolled, delay / STAGE_DELAY, table.reuse + 2)
+    activation = np.where(table.activation_bits > 0, 3.0, 0.0)
+    return (np.where(table.unrolled, 1.5 * tree_depth(table), 0.0) + activation) / STAGE_DELAY
+
+
+def layer_stages(table: LayerTable) -> Floats:
+    """Pipeline stages of each layer as a real number (L,), with the exact cycles of multipliers."""
+    return logic_stages(table) + np.where(table.unrolled, 0.0, shared_multipliers.cycles(table))
+
+
+def exact_cycles(table: LayerTable) -> Floats:
+    """Clock cycles of each network that no estimate is needed for (n_specs,).
+
+    Those of layers with multipliers, and one for each piece of logic before, between and behind them: it has a register
+    more than stages.
+    """
+    schedules = np.where(table.unrolled, 0.0, shared_multipliers.cycles(table))
+    registers: Floats = (_logic_pieces(table) >= 0).sum(axis=1).astype(np.float64)
+    return table.total(schedules) + registers
 
 
 def network_cycles(table: LayerTable) -> Floats:
-    """Latency of each network in clock cycles, (n_specs,): the stages of its layers in sequence, at least 1."""
-    return np.maximum(np.ceil(table.total(layer_stages(table))), 1.0)
+    """Latency of each network in clock cycles, (n_specs,): pieces of logic in whole stages, and the exact cycles."""
+    pieces = _logic_pieces(table)
+    stages: Floats = np.where(pieces >= 0, np.maximum(np.rint(pieces), 1.0), 0.0).sum(axis=1)
+    return np.maximum(stages + exact_cycles(table), 1.0)
+
+
+def _logic_pieces(table: LayerTable) -> Floats:
+    """Stages (n_specs, MAX_LAYERS + 1) of the logic before the first layer with multipliers, behind it, behind the
+    second, and so on; -1 where there is none.
+    """
+    multiplied = np.where(table.unrolled, 0, 1)
+    behind = np.cumsum(multiplied)  # layers with multipliers so far, of all networks
+    start = np.flatnonzero(table.position == 0)
+    earlier = (behind[start] - multiplied[start])[table.owner]  # of the networks before
+    place = table.owner * (MAX_LAYERS + 1) + behind - earlier
+    size = table.n_specs * (MAX_LAYERS + 1)
+    stages = np.bincount(place, weights=logic_stages(table), minlength=size)
+    there = np.bincount(place, weights=table.unrolled | (table.activation_bits > 0), minlength=size) > 0
+    return np.where(there, stages, -1.0).reshape(table.n_specs, MAX_LAYERS + 1)
 
 
 def layer_ff(table: LayerTable) -> Floats:
     """Flip-flops of each layer (L,): what crosses a pipeline register.
 
     Distributed arithmetic: a register crosses the tree about once per stage; half way up a tree as many partial
-    sums are alive as the square root of its terms, per output, of accumulator width. Reuse: one product register per
-    multiplier and above reuse 1 the held inputs and two accumulators per output.
+    sums are alive as the square root of its terms, per output, of accumulator width. Behind multipliers the activation
+    has registers in front and behind.
     """
-    alive = table.n_out * np.sqrt(np.maximum(terms_per_output(table), 1.0)) * accumulator_bits(table)
-    unrolled = layer_stages(table) * alive / 2
-    product = table.weight_bits + table.in_bits
-    held = np.where(table.reuse > 1, table.n_in * table.in_bits + 2 * table.n_out * accumulator_bits(table), 0.0)
-    return np.where(table.unrolled, unrolled, multipliers(table) * product + held)
+    bits = accumulator_bits(table)
+    alive = table.n_out * np.sqrt(np.maximum(terms_per_output(table), 1.0)) * bits
+    unrolled = logic_stages(table) * alive / 2
+    activation = np.where(table.activation_bits > 0, table.n_out * (bits + table.activation_bits), 0.0)
+    return np.where(table.unrolled, unrolled, shared_multipliers.ff(table, bits) + activation)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Kind = Literal["gp", "ridge", "trees", "ensemble"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT: Kind = "ensemble"  # no kind alone is better both on unseen architectures and beyond the largest network known
-SCHEMA = 1  # raised whenever the same parameters and records would give other predictions
+SCHEMA = 2  # raised whenever the same parameters and records would give other predictions
 MIN_LEARNED = 20  # below so many records the residual is one number
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "ResidualSurrogate", "Surrogate", "fit_surrogate", "predict_records"]
@@ -110,7 +110,7 @@ class ResidualSurrogate:
         ordered, mass = _ordered(records, weights)
         tool = _one_source(ordered, self.stage)
         data = TrainingSet.of(ordered, mass)
-        models = {target: TargetModel.fit(data, target, self._residual(len(ordered))) for target in TARGETS}
+        models = {target: TargetModel.fit(data, target, self._residual) for target in TARGETS}
         self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
         return self
 

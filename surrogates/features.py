@@ -13,8 +13,10 @@ import numpy as np
 from surrogates.analytic import (
     alive_shares,
     layer_bops,
+    layer_dsp,
     layer_ebops,
     layer_ff,
+    layer_interval,
     layer_lut,
     layer_stages,
     terms_per_output,
@@ -47,6 +49,8 @@ COMPACT: tuple[str, ...] = (
     "leaky_share",
     "reuse_share",
     "log_reuse",
+    "log_interval",
+    "log_dsp",
     "log_clock",
 )
 _EXTRA: tuple[str, ...] = ("log_macs", "log_bops", "log_ebops", "stages", "log_outputs", "input_bits")
@@ -57,7 +61,9 @@ _PER_LAYER: tuple[str, ...] = (
     "in_bits",
     "activation_bits",
     "log_lut",
+    "log_dsp",
     "log_reuse",
+    "shared",
 )
 
 
@@ -107,7 +113,6 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
         return np.where(table.activation == ACTIVATIONS.index(activation), 1.0, 0.0)
 
     first = table.position == 0
-    reused = (~table.unrolled).astype(np.float64)
     return {
         "log_lut": _log(table.total(layer_lut(table))),
         "log_ff": _log(table.total(layer_ff(table))),
@@ -125,8 +130,10 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
         "first_share": table.total(np.where(first, effort, 0.0)) / np.maximum(table.total(effort), 1.0),
         "relu_share": among_hidden(has("relu")),
         "leaky_share": among_hidden(has("leaky_relu")),
-        "reuse_share": table.total(share * reused),
+        "reuse_share": table.total(share * ~table.unrolled),
         "log_reuse": table.total(share * np.log2(table.reuse)),
+        "log_interval": np.log2(table.total(layer_interval(table))),
+        "log_dsp": _log(table.total(layer_dsp(table))),
         "log_clock": np.log2(clock),
         "log_macs": _log(table.total(table.weights)),
         "log_bops": _log(table.total(layer_bops(table))),
@@ -146,7 +153,9 @@ def _padded(table: LayerTable) -> Floats:
         "in_bits": table.in_bits,
         "activation_bits": table.activation_bits,
         "log_lut": _log(layer_lut(table)),
+        "log_dsp": _log(layer_dsp(table)),
         "log_reuse": np.log2(table.reuse),
+        "shared": np.where(table.unrolled, 0.0, 1.0),
     }
     padded = np.zeros((table.n_specs, MAX_LAYERS, len(_PER_LAYER)))
     padded[table.owner, table.position] = np.column_stack([columns[name] for name in _PER_LAYER])

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from surrogates.analytic import alive_shares, layer_dsp, layer_ff, layer_lut, layer_stages
+from surrogates.analytic import (
+    alive_shares,
+    exact_cycles,
+    layer_bram,
+    layer_dsp,
+    layer_ff,
+    layer_interval,
+    layer_lut,
+    logic_stages,
+)
 
 if TYPE_CHECKING:
     from surrogates.table import Floats, LayerTable
@@ -20,20 +29,37 @@ if TYPE_CHECKING:
 SHRINKAGE = 1.0  # weight of the prior "the closed form is right", in units of one record with a log error of 1/10
 NOISE = 0.1
 CAP = 3.0  # a layer's correction never exceeds exp(3): logarithms extrapolate without bound
+N_FACTORS = 12
 _STEPS = 25
 
 
 def closed_form(table: LayerTable, target: str) -> Floats:
-    """Closed-form cost of each layer (L,) for one of the four targets, in cells or cycles."""
-    forms = {"lut": layer_lut, "ff": layer_ff, "dsp": layer_dsp, "latency_cycles": layer_stages}
+    """Closed-form cost of each layer (L,) for one of the targets, in cells, blocks or cycles; adds up over layers."""
+    forms = {
+        "lut": layer_lut,
+        "ff": layer_ff,
+        "dsp": layer_dsp,
+        "bram_18k": layer_bram,
+        "latency_cycles": logic_stages,
+        "initiation_interval": layer_interval,
+    }
     return forms[target](table)
 
 
+def exact_part(table: LayerTable, target: str) -> Floats:
+    """What a network costs on top of its layers' closed forms (n_specs,), known exactly and so never bent."""
+    return exact_cycles(table) if target == "latency_cycles" else np.zeros(table.n_specs)
+
+
 def _factors(table: LayerTable) -> Floats:
-    """Logarithmic properties of each layer, (L, 10), about zero for a middling layer."""
+    """Logarithmic properties of each layer, (L, N_FACTORS), about zero for a middling layer.
+
+    The first of them are of distributed arithmetic, the others of multipliers; each are 0 in layers of the other kind,
+    because what bends the one closed form says nothing of the other.
+    """
     live_in, live_out = alive_shares(table)
     floor = 1e-2
-    return np.column_stack(
+    adders = np.column_stack(
         [
             np.ones(len(table.owner)),
             np.log(np.maximum(table.nonzero, 0.5) / 200),
@@ -44,9 +70,17 @@ def _factors(table: LayerTable) -> Floats:
             np.log(np.maximum(live_in, floor)),
             np.log(np.maximum(live_out, floor)),
             np.where(table.activation_bits > 0, 1.0, 0.0),
-            np.where(table.unrolled, 0.0, 1.0),
         ]
     )
+    multipliers = np.column_stack(
+        [
+            np.ones(len(table.owner)),
+            np.log(table.weights / 256),
+            np.log(table.reuse / 8),
+        ]
+    )
+    unrolled = table.unrolled[:, None]
+    return np.hstack([np.where(unrolled, adders, 0.0), np.where(unrolled, 0.0, multipliers)])
 
 
 @final
@@ -60,7 +94,7 @@ class LayerLaw:
     @classmethod
     def plain(cls, target: str) -> LayerLaw:
         """The closed form itself, without a record."""
-        return cls(target, np.zeros(10))
+        return cls(target, np.zeros(N_FACTORS))
 
     @classmethod
     def fit(cls, table: LayerTable, values: Floats, weights: Floats, target: str) -> LayerLaw:
@@ -70,10 +104,11 @@ class LayerLaw:
         altogether says nothing about the others.
         """
         factors, forms, truth = _factors(table), closed_form(table, target), np.log1p(values)
+        exact = exact_part(table, target)
 
         def evaluate(theta: Floats) -> tuple[Floats, Floats]:
             parts = forms * np.exp(np.clip(factors @ theta, -CAP, CAP))
-            total = 1.0 + table.total(parts)
+            total = 1.0 + exact + table.total(parts)
             slopes = np.stack([table.total(parts * column) for column in factors.T], axis=1) / total[:, None]
             return np.log(total) - truth, slopes
 
@@ -102,4 +137,4 @@ class LayerLaw:
     def log_cost(self, table: LayerTable) -> Floats:
         """log(1 + cost) of each network of `table`, (n,)."""
         correction = np.exp(np.clip(_factors(table) @ self.exponents, -CAP, CAP))
-        return np.log1p(table.total(closed_form(table, self.target) * correction))
+        return np.log1p(exact_part(table, self.target) + table.total(closed_form(table, self.target) * correction))

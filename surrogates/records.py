@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SCHEMA = 1
-TARGETS: tuple[str, ...] = ("lut", "ff", "dsp", "latency_cycles")
+TARGETS: tuple[str, ...] = ("lut", "ff", "dsp", "bram_18k", "latency_cycles", "initiation_interval")
 
 
 class Stage(IntEnum):

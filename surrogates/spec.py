@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, final
 
+from surrogates.reuse import legal_reuse_factors, nearest_legal
+
 Activation = Literal["relu", "leaky_relu", "hard_tanh", "linear"]
 Strategy = Literal["distributed_arithmetic", "reuse"]
 ACTIVATIONS: tuple[Activation, ...] = ("relu", "leaky_relu", "hard_tanh", "linear")
@@ -34,7 +36,12 @@ class LayerSpec:
 
     `sparsity` is the fraction of weights pruned to zero. `activation_bits` is the width of the quantised
     output; the last layer keeps its accumulator at full precision and has activation "linear" and 0 bits.
-    `reuse_factor` is how many multiplications share one multiplier (1 = fully unrolled).
+
+    `strategy` "distributed_arithmetic" unrolls all products into adders; "reuse" computes them in DSP slices, each of
+    which takes `reuse_factor` of the weights one after the other (1: every weight has a multiplier of its own). Only
+    some reuse factors are legal for a shape (`surrogates.reuse`). A pruned weight saves its adders or its own
+    multiplier, but nothing where it shares one: a zero takes its turn like any other weight, and only a multiplier
+    that meets nothing but zeros is left out.
     """
 
     n_in: int
@@ -52,17 +59,27 @@ class LayerSpec:
         _within("n_out", self.n_out, 1, 4096)
         _within("weight_bits", self.weight_bits, 1, 16)
         _within("sparsity", self.sparsity, 0.0, 1.0)
-        _within("reuse_factor", self.reuse_factor, 1, self.n_in * self.n_out)
         if self.activation not in ACTIVATIONS:
             raise SpecError("activation", self.activation, f"must be one of {', '.join(ACTIVATIONS)}")
         if self.strategy not in STRATEGIES:
             raise SpecError("strategy", self.strategy, f"must be one of {', '.join(STRATEGIES)}")
+        self._check_reuse_factor()
         if self.kind != "dense":
             raise SpecError("kind", self.kind, "must be 'dense'")
         if self.activation == "linear":
             _within("activation_bits of a linear layer (0 = full precision)", self.activation_bits, 0, 0)
         else:
             _within("activation_bits", self.activation_bits, 1, 16)
+
+    def _check_reuse_factor(self) -> None:
+        if self.reuse_factor == 1:
+            return
+        if self.strategy != "reuse":
+            raise SpecError("reuse_factor", self.reuse_factor, f"must be 1 with the strategy {self.strategy}")
+        if self.reuse_factor not in legal_reuse_factors(self.n_in, self.n_out):
+            nearest = nearest_legal(self.reuse_factor, self.n_in, self.n_out)
+            mend = f"is not legal for {self.n_in} x {self.n_out} weights; the nearest legal one is {nearest}"
+            raise SpecError("reuse_factor", self.reuse_factor, mend)
 
     @property
     def n_weights(self) -> int:
@@ -156,7 +173,7 @@ class HardwareTarget:
     part: str = "xcvu13p-flga2577-2-e"
     clock_period_ns: float = 5.0
     io_type: Literal["io_parallel"] = "io_parallel"
-    tool: Literal["openrtl", "vitis"] = "openrtl"
+    tool: Literal["openrtl", "vitis", "quartus", "oneapi", "catapult"] = "openrtl"
 
     def __post_init__(self) -> None:
         _within("clock_period_ns", self.clock_period_ns, 0.5, 1000.0)

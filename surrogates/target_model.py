@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from surrogates.analytic import layer_dsp
-from surrogates.calibration import Calibration
+from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
 from surrogates.features import feature_matrix
-from surrogates.layer_law import LayerLaw
+from surrogates.layer_law import LayerLaw, closed_form
 from surrogates.splits import architecture_groups, group_folds
 from surrogates.table import Floats, layer_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +27,10 @@ N_FOLDS = 6
 RESIDUAL_CAP = 2.0  # the residual never changes a cost by more than a factor of exp(2)
 UNSEEN_LOG_STD = float(np.log(2.0))  # a strategy or clock that no record has: wrong by a factor of two, say
 LARGEST = float(np.log(1e9))
+LOWEST = {"latency_cycles": 1.0, "initiation_interval": 1.0}  # of the other targets 0
+COUNTED = ("dsp", "bram_18k", "initiation_interval")  # follow from the description but for a few pruned multipliers
+CONFIRMED = 0.1  # a closed form is the model where nine tenths of the records are within so much of it, log scale
+SPREADS = 1.645  # from the centre to the end of a 90 % interval of a normal distribution, in standard deviations
 
 
 @final
@@ -100,8 +103,9 @@ class Domain:
 class TargetModel:
     """A fitted model of one target.
 
-    `residual` is None where the closed form alone is the model: for DSP slices that agree with it in every record.
-    `structural_zero` says that no record has a DSP slice where the closed form has none, so none is predicted there.
+    `residual` is None where the closed form alone is the model, up to a factor of exp(`spread`) in 90 % of the cases:
+    for counted targets that agree with it. `floor_holds` says that no record has more than the least possible where the
+    closed form has not (a DSP slice without a multiplier, say), so none is predicted there.
     """
 
     target: str
@@ -109,40 +113,56 @@ class TargetModel:
     law: LayerLaw
     residual: Residual | None
     calibration: Calibration
-    structural_zero: bool = False
+    floor_holds: bool = False
+    spread: float = 0.0
 
     @classmethod
-    def fit(cls, data: TrainingSet, target: str, residual: Residual) -> TargetModel:
-        """Fit law, residual and calibration; `residual` is an unfitted learner and becomes part of the model."""
-        domain, structural_zero = Domain.of(data), False
-        if target == "dsp":
-            formula, truth = data.table.total(layer_dsp(data.table)), data.values(target)
-            if np.array_equal(formula, truth):
-                return cls(target, domain, LayerLaw.plain(target), None, Calibration(0.0, 1.0, 0), True)
-            structural_zero = not truth[formula == 0].any()
-            if structural_zero:
-                data = data.rows(np.flatnonzero(formula > 0))
+    def fit(cls, data: TrainingSet, target: str, learner: Callable[[int], Residual]) -> TargetModel:
+        """Fit law, residual and calibration; `learner` makes an unfitted residual for a number of records."""
+        domain, floor_holds = Domain.of(data), False
+        if target in COUNTED:
+            formula, truth = data.table.total(closed_form(data.table, target)), data.values(target)
+            lowest = LOWEST.get(target, 0.0)
+            above = formula > lowest
+            floor_holds = not (truth[~above] > lowest).any()
+            rows = np.flatnonzero(above if floor_holds else np.ones_like(above))
+            spread = _spread(np.log1p(truth[rows]) - np.log1p(formula[rows]), data.weights[rows])
+            if spread <= CONFIRMED:
+                plain = LayerLaw.plain(target)
+                return cls(target, domain, plain, None, Calibration(0.0, SPREADS, 0), floor_holds, spread)
+            data = data.rows(rows)
+        residual = learner(len(data.records))
         law = _fit_parts(data, target, residual)
         calibration = _calibrate(data, target, residual)
-        return cls(target, domain, law, residual, calibration, structural_zero)
+        return cls(target, domain, law, residual, calibration, floor_holds)
 
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> TargetPrediction:
         """Predict `specs`, n of them, on `target`."""
         table = layer_table(specs)
         unseen = self.domain.unseen(table, target)
-        lowest = 1.0 if self.target == "latency_cycles" else 0.0
+        lowest = LOWEST.get(self.target, 0.0)
+        formula = table.total(closed_form(table, self.target))
         if self.residual is None:
-            formula = table.total(layer_dsp(table))
-            log_std = np.where(unseen & (formula > 0), UNSEEN_LOG_STD, 0.0)
-            stretch = np.exp(self.calibration.factor * log_std)
-            return TargetPrediction(formula, log_std, formula / stretch, formula * stretch)
-        mean, std = _predict_log(self.law, self.residual, table, feature_matrix(specs, target))
+            mean, std = np.log1p(formula), np.full(len(specs), self.spread / SPREADS)
+        else:
+            mean, std = _predict_log(self.law, self.residual, table, feature_matrix(specs, target))
         std = np.where(unseen, np.hypot(std, UNSEEN_LOG_STD), std)
         centre, low, high = (_native(part, lowest) for part in self.calibration.interval(mean, std))
-        if self.structural_zero:
-            zero = table.total(layer_dsp(table)) == 0
-            centre, low, high, std = (np.where(zero, 0.0, part) for part in (centre, low, high, std))
+        if self.residual is None:
+            centre = formula  # to the last bit
+            low, high = np.where(std > 0, low, formula), np.where(std > 0, high, formula)
+        if self.floor_holds:
+            least = formula <= lowest
+            centre, low, high = (np.where(least, lowest, part) for part in (centre, low, high))
+            std = np.where(least, 0.0, std)
         return TargetPrediction(centre, std, low, high)
+
+
+def _spread(errors: Floats, weights: Floats) -> float:
+    """How far 90 % of the errors (n,) are from zero at most; with few of them, the largest. 0 if there are none."""
+    if len(errors) == 0:
+        return 0.0
+    return weighted_quantile(np.abs(errors), weights, min(NOMINAL * (1 + 1 / len(errors)), 1.0))
 
 
 def _native(log_cost: Floats, lowest: float) -> Floats:

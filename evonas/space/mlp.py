@@ -1,9 +1,7 @@
-"""Dense networks: depth, widths, bit widths, sparsity, activation and learning rate."""
+"""Dense networks: depth, widths, bit widths, sparsity, activation, learning rate and how each layer is computed."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
@@ -11,55 +9,26 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from evonas.errors import ConfigurationError
+from evonas.space import choices
 from evonas.space.base import GeneSpace, Phenotype
-from evonas.space.genes import Condition, Gene
+from evonas.space.genes import Choice, Condition, Gene
+from evonas.space.implementations import (
+    DISTRIBUTED,
+    Implementation,
+    check_implementations,
+    implementation_of,
+    nearest_legal_index,
+    paced,
+    strategy_and_reuse_factor,
+)
 from surrogates import LayerSpec, ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
 HIDDEN_ACTIVATIONS = ("relu", "leaky_relu", "hard_tanh")
-_COLUMNS = {"width": 0, "weight_bits": 1, "activation_bits": 2, "sparsity": 3}  # of one hidden layer
-_GLOBALS = 4  # depth, input_bits, activation, learning_rate
-
-
-def _integers(field: str, values: Sequence[Any], low: int, high: int) -> tuple[int, ...]:
-    """Sorted integer choices between `low` and `high`."""
-    mend = f"must be integers between {low} and {high}, each once"
-    listed = _listed(field, values, mend)
-    for value in listed:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-            raise ConfigurationError(field, value, mend)
-    return _unique(field, sorted(int(value) for value in listed))
-
-
-def _floats(field: str, values: Sequence[Any], low: float, high: float, mend: str) -> tuple[float, ...]:
-    """Sorted real choices in [low, high)."""
-    listed = _listed(field, values, mend)
-    for value in listed:
-        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or not low <= value < high:
-            raise ConfigurationError(field, value, mend)
-    return _unique(field, sorted(float(value) for value in listed))
-
-
-def _listed(field: str, values: Any, mend: str) -> tuple[Any, ...]:
-    """The values as a tuple; a single value or a text in place of a list is an error, not a list of its parts."""
-    if isinstance(values, str | bytes | dict) or not hasattr(values, "__iter__"):
-        raise ConfigurationError(field, values, f"must be a list; its entries {mend}")
-    listed = tuple(values)
-    if not listed:
-        raise ConfigurationError(field, listed, f"needs at least one choice; choices {mend}")
-    return listed
-
-
-def _unique(field: str, values: list[Any]) -> tuple[Any, ...]:
-    for first, second in itertools.pairwise(values):
-        if first == second:
-            raise ConfigurationError(field, first, "appears more than once; name each choice once")
-    return tuple(values)
 
 
 @final
@@ -68,12 +37,19 @@ class MlpSpace(GeneSpace):
     """Multi-layer perceptrons with mixed precision.
 
     `depth` is the (lowest, highest) number of hidden layers; every other field lists choices, which are sorted.
-    Weight bits and sparsity are chosen per layer, the output layer included; activation bits per hidden layer. The
-    activation function is one gene for the whole network: per layer it would multiply the space by 3 to the power of
-    the depth, while the bits and widths of a layer already say how much non-linearity it can carry.
+    Weight bits, sparsity and implementation are chosen per layer, the output layer included; activation bits per
+    hidden layer. The activation function is one gene for the whole network: per layer it would multiply the space by
+    3 to the power of the depth, while the bits and widths of a layer already say how much non-linearity it can carry.
+
+    An implementation is "distributed_arithmetic" (adders, unrolled, no DSP slice) or a reuse factor R: DSP slices,
+    each of which serves R weights in turn, so that the layer takes an input every R clock cycles. A network takes one
+    every R cycles of its slowest layer. Sparsity saves next to nothing in a layer with R > 1, where a zero takes its
+    turn like any other weight, but both may be chosen. Where distributed arithmetic is the only implementation, layers
+    have no gene for it.
 
     Repair keeps layers alive: a layer has at least as many weights as outputs, else its sparsity is lowered to the
-    nearest choice that leaves so many.
+    nearest choice that leaves so many. A reuse factor that is not legal for the shape of its layer becomes the nearest
+    choice that is, the smaller of two; without one, distributed arithmetic.
     """
 
     n_inputs: int
@@ -86,14 +62,16 @@ class MlpSpace(GeneSpace):
     sparsity: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
     activations: tuple[str, ...] = HIDDEN_ACTIVATIONS
     learning_rate: tuple[float, ...] = (0.001, 0.0015, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02)
+    implementations: tuple[Implementation, ...] = (DISTRIBUTED,)
 
     def __post_init__(self) -> None:
-        (n_inputs,) = _integers("space.n_inputs", (self.n_inputs,), 1, 4096)
-        (n_outputs,) = _integers("space.n_outputs", (self.n_outputs,), 1, 4096)
-        bounds = _listed("space.depth", self.depth, "are the lowest and the highest number of hidden layers")
+        integers, floats = choices.integers, choices.floats
+        (n_inputs,) = integers("space.n_inputs", (self.n_inputs,), 1, 4096)
+        (n_outputs,) = integers("space.n_outputs", (self.n_outputs,), 1, 4096)
+        bounds = choices.listed("space.depth", self.depth, "are the lowest and the highest number of hidden layers")
         if len(bounds) != 2:
             raise ConfigurationError("space.depth", bounds, "must be (lowest, highest) number of hidden layers")
-        low, high = (_integers("space.depth", (value,), 1, 32)[0] for value in bounds)
+        low, high = (integers("space.depth", (value,), 1, 32)[0] for value in bounds)
         if low > high:
             raise ConfigurationError("space.depth", self.depth, "must name the lowest number first")
         small_rate = "must be learning rates above 0 and below 1, each once"
@@ -101,37 +79,35 @@ class MlpSpace(GeneSpace):
             "n_inputs": n_inputs,
             "n_outputs": n_outputs,
             "depth": (low, high),
-            "widths": _integers("space.widths", self.widths, 1, 4096),
-            "weight_bits": _integers("space.weight_bits", self.weight_bits, 2, 16),  # codes are symmetric: 1 bit is 0
-            "activation_bits": _integers("space.activation_bits", self.activation_bits, 1, 16),
-            "input_bits": _integers("space.input_bits", self.input_bits, 1, 16),
-            "sparsity": _floats("space.sparsity", self.sparsity, 0.0, 1.0, "must be fractions in [0, 1), each once"),
-            "learning_rate": _floats("space.learning_rate", self.learning_rate, 1e-12, 1.0, small_rate),
-            "activations": self._checked_activations(),
+            "widths": integers("space.widths", self.widths, 1, 4096),
+            "weight_bits": integers("space.weight_bits", self.weight_bits, 2, 16),  # codes are symmetric: 1 bit is 0
+            "activation_bits": integers("space.activation_bits", self.activation_bits, 1, 16),
+            "input_bits": integers("space.input_bits", self.input_bits, 1, 16),
+            "sparsity": floats("space.sparsity", self.sparsity, 0.0, 1.0, "must be fractions in [0, 1), each once"),
+            "learning_rate": floats("space.learning_rate", self.learning_rate, 1e-12, 1.0, small_rate),
+            "activations": choices.names("space.activations", self.activations, HIDDEN_ACTIVATIONS),
+            "implementations": check_implementations("space.implementations", self.implementations),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         if self._densest.min() < 0:
             mend = "leaves some layer with fewer weights than outputs; add a lower sparsity such as 0.0"
             raise ConfigurationError("space.sparsity", self.sparsity, mend)
-
-    def _checked_activations(self) -> tuple[str, ...]:
-        mend = f"must be among {', '.join(HIDDEN_ACTIVATIONS)}, each once"
-        listed = _listed("space.activations", self.activations, mend)
-        for name in listed:
-            if name not in HIDDEN_ACTIVATIONS:
-                raise ConfigurationError("space.activations", name, mend)
-        # In a fixed order, because the digest of the space must not depend on how a file lists a set.
-        return _unique("space.activations", sorted(listed, key=HIDDEN_ACTIVATIONS.index))
+        if self._nearest.min() < 0:
+            mend = f"has none that is legal for every shape of a layer; add 1 or {DISTRIBUTED}"
+            raise ConfigurationError("space.implementations", self.implementations, mend)
 
     def to_dict(self) -> dict[str, Any]:
         """The definition as plain data, fit for JSON."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {"family": "mlp", "version": 1, **plain}
+        if self.implementations == (DISTRIBUTED,):  # version 1 had no other: such a space is still the same
+            del plain["implementations"]
+            return {"family": "mlp", "version": 1, **plain}
+        return {"family": "mlp", "version": 2, **plain}
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
-        """Four genes for the network, four per hidden layer, two for the output layer."""
+        """Four genes for the network, four or five per hidden layer, two or three for the output layer."""
         low, high = self.depth
         genes = [
             Gene("depth", tuple(range(low, high + 1))),
@@ -139,109 +115,174 @@ class MlpSpace(GeneSpace):
             Gene("activation", self.activations, ordered=False),
             Gene("learning_rate", self.learning_rate),
         ]
-        choices = (self.widths, self.weight_bits, self.activation_bits, self.sparsity)
         for layer in range(high):
             condition = Condition("depth", tuple(range(max(layer + 1, low), high + 1))) if layer >= low else None
-            for name, values in zip(_COLUMNS, choices, strict=True):
+            for name, values in self._layer_choices.items():
                 genes.append(Gene(f"layer{layer}.{name}", values, True, condition, f"layer{layer}"))
-        genes.append(Gene("output.weight_bits", self.weight_bits, block="output"))
-        genes.append(Gene("output.sparsity", self.sparsity, block="output"))
+        shared = (item for item in self._layer_choices.items() if item[0] not in ("width", "activation_bits"))
+        genes += [Gene(f"output.{name}", values, block="output") for name, values in shared]
         return tuple(genes)
+
+    @cached_property
+    def _layer_choices(self) -> dict[str, tuple[Choice, ...]]:
+        """Names and choices of the genes of a hidden layer, in order."""
+        named: dict[str, tuple[Choice, ...]] = {
+            "width": self.widths,
+            "weight_bits": self.weight_bits,
+            "activation_bits": self.activation_bits,
+            "sparsity": self.sparsity,
+        }
+        return named if len(self.implementations) == 1 else named | {"implementation": self.implementations}
+
+    @cached_property
+    def _column(self) -> dict[str, int]:
+        """Column of each gene by its name."""
+        return {gene.name: column for column, gene in enumerate(self.genes)}
+
+    def _columns(self, name: str, *, output: bool = False) -> list[int]:
+        """Columns of the genes `name` of all hidden layers and, last, of the output layer."""
+        blocks = [f"layer{layer}" for layer in range(self.depth[1])] + ["output"] * output
+        return [self._column[f"{block}.{name}"] for block in blocks]
 
     @cached_property
     def size(self) -> int:
         """Number of different phenotypes, counted by following the widths from layer to layer."""
-        allowed = [[int(top) + 1 for top in row] for row in self._densest]  # exact big integers, not int64
-        choices, bits = len(self.widths), len(self.weight_bits) * len(self.activation_bits)
-        paths = [bits * allowed[choices][w] for w in range(choices)]
+        legal = [[len(set(row.tolist())) for row in plane] for plane in self._nearest]
+        allowed = [
+            [(int(top) + 1) * n for top, n in zip(*rows, strict=True)]  # exact big integers, not int64
+            for rows in zip(self._densest, legal, strict=True)
+        ]
+        n_widths, bits = len(self.widths), len(self.weight_bits) * len(self.activation_bits)
+        paths = [bits * allowed[n_widths][w] for w in range(n_widths)]
         total = 0
         for depth in range(1, self.depth[1] + 1):
             if depth >= self.depth[0]:
-                total += sum(paths[w] * allowed[w][choices] for w in range(choices)) * len(self.weight_bits)
-            paths = [bits * sum(paths[v] * allowed[v][w] for v in range(choices)) for w in range(choices)]
+                total += sum(paths[w] * allowed[w][n_widths] for w in range(n_widths)) * len(self.weight_bits)
+            paths = [bits * sum(paths[v] * allowed[v][w] for v in range(n_widths)) for w in range(n_widths)]
         return total * len(self.input_bits) * len(self.activations) * len(self.learning_rate)
+
+    def _shapes(self) -> Iterator[tuple[tuple[int, int], int, int]]:
+        """Index (n_in, n_out), inputs and outputs of every layer shape, by width; the last row is the network's input,
+        the last column its output.
+        """
+        for i, n_in in enumerate((*self.widths, self.n_inputs)):
+            for o, n_out in enumerate((*self.widths, self.n_outputs)):
+                yield (i, o), n_in, n_out
 
     @cached_property
     def _densest(self) -> NDArray[np.int64]:
-        """Highest allowed sparsity index [n_in, n_out] by width index; the last row is the input, column the output."""
-        n_in, n_out = (*self.widths, self.n_inputs), (*self.widths, self.n_outputs)
-        result = np.full((len(n_in), len(n_out)), -1, dtype=np.int64)
-        for i, fan_in in enumerate(n_in):
-            for o, fan_out in enumerate(n_out):
-                for index, sparsity in enumerate(self.sparsity):
-                    layer = LayerSpec(fan_in, fan_out, 8, 8, sparsity=sparsity)
-                    if layer.n_nonzero >= fan_out:
-                        result[i, o] = index
+        """Highest allowed index of a sparsity for each of `_shapes`, -1 where there is none."""
+        result = np.full((len(self.widths) + 1, len(self.widths) + 1), -1, dtype=np.int64)
+        for shape, n_in, n_out in self._shapes():
+            for index, sparsity in enumerate(self.sparsity):
+                if LayerSpec(n_in, n_out, 8, 8, sparsity=sparsity).n_nonzero >= n_out:
+                    result[shape] = index
         return result
 
-    def _column(self, layer: int, name: str) -> int:
-        return _GLOBALS + len(_COLUMNS) * layer + _COLUMNS[name]
+    @cached_property
+    def _nearest(self) -> NDArray[np.int64]:
+        """Index of the legal implementation that each one becomes, for each of `_shapes`; -1 where there is none."""
+        offered = self.implementations
+        result = np.full((len(self.widths) + 1, len(self.widths) + 1, len(offered)), -1, dtype=np.int64)
+        for shape, n_in, n_out in self._shapes():
+            result[shape] = nearest_legal_index(offered, n_in, n_out)
+        return result
 
     def _constrain(self, genomes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Lower the sparsity of layers that would keep fewer weights than they have outputs."""
+        """Lower the sparsity of layers that would keep fewer weights than outputs; make reuse factors legal."""
         result = genomes.copy()
-        low, high = self.depth
-        depth = result[:, 0] + low
+        present = result[:, 0] + self.depth[0]
         before = np.full(len(result), len(self.widths), dtype=np.int64)  # row of the input in `_densest`
-        for layer in range(high):
-            width, sparsity = result[:, self._column(layer, "width")], self._column(layer, "sparsity")
-            present = depth > layer
-            result[:, sparsity] = np.where(present, np.minimum(result[:, sparsity], self._densest[before, width]), 0)
-            before = np.where(present, width, before)
-        result[:, -1] = np.minimum(result[:, -1], self._densest[before, -1])
+        for layer, column in enumerate(self._columns("width")):
+            self._settle(result, f"layer{layer}", present > layer, before, result[:, column])
+            before = np.where(present > layer, result[:, column], before)
+        everywhere = np.ones(len(result), dtype=np.bool_)
+        self._settle(result, "output", everywhere, before, np.full_like(before, len(self.widths)))
         return result
 
+    def _settle(
+        self,
+        genomes: NDArray[np.int64],
+        block: str,
+        present: NDArray[np.bool_],
+        n_in: NDArray[np.int64],
+        n_out: NDArray[np.int64],
+    ) -> None:
+        """Make what one layer has possible for its shape, where it is present; all arrays have a row per genome."""
+        sparsity = genomes[:, self._column[f"{block}.sparsity"]]
+        sparsity[:] = np.where(present, np.minimum(sparsity, self._densest[n_in, n_out]), 0)
+        if "implementation" in self._layer_choices:
+            chosen = genomes[:, self._column[f"{block}.implementation"]]
+            chosen[:] = np.where(present, self._nearest[n_in, n_out, chosen], 0)
+
     def _spread(self, genomes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Give half of a stratified sample one scale for all its layers.
+        """Give half of a stratified sample one scale for all its layers, and each network a pace.
 
         Independent widths make nearly all deep networks equally large; with a common scale the sample also holds
-        networks that are narrow, or wide, throughout. The other half keeps every combination possible.
+        networks that are narrow, or wide, throughout. The other half keeps every combination possible. What the pace
+        is says `evonas.space.implementations.paced`.
         """
-        n, choices = len(genomes), len(self.widths)
-        columns = [self._column(layer, "width") for layer in range(self.depth[1])]
+        n, n_widths = len(genomes), len(self.widths)
+        columns = self._columns("width")
         scale = (rng.permutation(n) + rng.random(n)) / max(n, 1)
         jitter = rng.normal(0.0, 0.12, size=(n, len(columns)))
-        scaled = np.clip(((scale[:, None] + jitter) * choices).astype(np.int64), 0, choices - 1)
+        scaled = np.clip(((scale[:, None] + jitter) * n_widths).astype(np.int64), 0, n_widths - 1)
         result = genomes.copy()
         result[:, columns] = np.where(rng.random((n, 1)) < 0.5, scaled, genomes[:, columns])
+        if "implementation" in self._layer_choices:
+            columns = self._columns("implementation", output=True)
+            result[:, columns] = paced(genomes[:, columns], self.implementations, rng)
         return result
 
     def decode(self, genome: NDArray[Any] | tuple[int, ...]) -> Phenotype:
         """The network of one genome (n_genes,); repaired first, so that any integers decode."""
         row = [int(index) for index in self.repair(np.asarray(genome)[None, :])[0]]
-        values = [gene.choices[index] for gene, index in zip(self.genes, row, strict=True)]
-        depth, input_bits, activation, learning_rate = values[:_GLOBALS]
+        values: dict[str, Any] = {g.name: g.choices[index] for g, index in zip(self.genes, row, strict=True)}
         layers, n_in = [], self.n_inputs
-        for layer in range(int(depth)):
-            start = self._column(layer, "width")
-            width, weight_bits, activation_bits, sparsity = values[start : start + len(_COLUMNS)]
+        for block in (*(f"layer{layer}" for layer in range(values["depth"])), "output"):
+            hidden = block != "output"
+            chosen = values.get(f"{block}.implementation", self.implementations[0])
             layers.append(
-                LayerSpec(n_in, width, weight_bits, activation_bits, activation, sparsity)  # type: ignore[arg-type]
+                LayerSpec(
+                    n_in,
+                    values[f"{block}.width"] if hidden else self.n_outputs,
+                    values[f"{block}.weight_bits"],
+                    values[f"{block}.activation_bits"] if hidden else 0,
+                    values["activation"] if hidden else "linear",
+                    values[f"{block}.sparsity"],
+                    *strategy_and_reuse_factor(chosen),
+                )
             )
-            n_in = int(width)
-        weight_bits, sparsity = values[-2:]
-        layers.append(LayerSpec(n_in, self.n_outputs, weight_bits, 0, "linear", sparsity))  # type: ignore[arg-type]
-        return Phenotype(ModelSpec(int(input_bits), tuple(layers)), float(learning_rate))
+            n_in = layers[-1].n_out
+        return Phenotype(ModelSpec(values["input_bits"], tuple(layers)), float(values["learning_rate"]))
 
     def encode(self, phenotype: Phenotype) -> tuple[int, ...]:
         """The canonical genome of a phenotype of this space; `ConfigurationError` names what lies outside."""
         spec = phenotype.spec
-        hidden, output = spec.layers[:-1], spec.layers[-1]
         if (spec.n_inputs, spec.n_outputs) != (self.n_inputs, self.n_outputs):
             mend = f"must have {self.n_inputs} inputs and {self.n_outputs} outputs"
             raise ConfigurationError("spec", spec.topology, mend)
+        values: dict[str, object] = {
+            "depth": len(spec.layers) - 1,
+            "input_bits": spec.input_bits,
+            "activation": spec.layers[0].activation,
+            "learning_rate": phenotype.learning_rate,
+        }
+        for number, layer in enumerate(spec.layers):
+            block = f"layer{number}" if number < len(spec.layers) - 1 else "output"
+            parts = {
+                "width": layer.n_out,
+                "weight_bits": layer.weight_bits,
+                "activation_bits": layer.activation_bits,
+                "sparsity": layer.sparsity,
+                "implementation": implementation_of(layer),
+            }
+            values |= {f"{block}.{name}": value for name, value in parts.items()}
         genome = [0] * self.n_genes
-        genome[0] = self.index_of("depth", len(hidden))
-        genome[1] = self.index_of("input_bits", spec.input_bits)
-        genome[2] = self.index_of("activation", hidden[0].activation)
-        genome[3] = self.index_of("learning_rate", phenotype.learning_rate)
-        for number, layer in enumerate(hidden):
-            parts = (layer.n_out, layer.weight_bits, layer.activation_bits, layer.sparsity)
-            for name, value in zip(_COLUMNS, parts, strict=True):
-                genome[self._column(number, name)] = self.index_of(f"layer{number}.{name}", value)
-        genome[-2] = self.index_of("output.weight_bits", output.weight_bits)
-        genome[-1] = self.index_of("output.sparsity", output.sparsity)
+        for name, value in values.items():
+            if name in self._column:
+                genome[self._column[name]] = self.index_of(name, value)
         if self.decode(tuple(genome)) != phenotype:
-            mend = "mixes activations, a strategy or a reuse factor that this space does not have, or has a dead layer"
+            mend = "mixes activations, has an implementation that this space does not have, or has a dead layer"
             raise ConfigurationError("spec", spec.topology, mend)
         return tuple(genome)

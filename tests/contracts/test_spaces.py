@@ -16,6 +16,11 @@ SPACES = {
     "fixed depth": MlpSpace(10, 3, depth=(2, 2), widths=(4, 8)),
     "tiny": MlpSpace(4, 2, (1, 2), (4, 32), (2, 3), (4,), (8,), (0.0, 0.5, 0.9), ("relu",), (0.01,)),
     "single": MlpSpace(3, 2, (1, 1), (4,), (2,), (4,), (8,), (0.0,), ("relu",), (0.01,)),
+    "shared": MlpSpace(16, 5, implementations=("distributed_arithmetic", 1, 2, 4, 8, 16, 32, 64)),
+    "always shared": MlpSpace(16, 5, (1, 3), widths=(4, 6, 12), implementations=(1, 3, 16)),
+    "tiny shared": MlpSpace(
+        4, 2, (1, 2), (4, 6), (2,), (4,), (8,), (0.0, 0.6), ("relu",), (0.01,), ("distributed_arithmetic", 2, 3, 24)
+    ),
 }
 
 
@@ -80,10 +85,10 @@ def test_enumeration_and_size_agree(space):
     assert len({space.decode(genome).digest for genome in genomes}) == space.size
 
 
-def test_every_genome_of_a_small_space_has_a_chance():
-    space = SPACES["tiny"]
-    # depth 1 takes a third of the sample, so a few thousand draws meet all of its networks
-    seen = set(map(tuple, space.sample(4000, rng(2)).tolist()))
+@pytest.mark.parametrize("space", [SPACES["tiny"], SPACES["tiny shared"]])
+def test_every_genome_of_a_small_space_has_a_chance(space):
+    # depth 1 takes a third of the sample or more, so some thousand draws meet all of its networks
+    seen = set(map(tuple, space.sample(20_000, rng(2)).tolist()))
     assert {genome for genome in space.enumerate() if genome[0] == 0} <= seen
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes.records import random_specs, synthetic_records
 
-from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, accuracy
+from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, accuracy, analytic_costs
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
 from surrogates.estimators import KINDS, ResidualSurrogate, fit_surrogate, predict_records
 from surrogates.layer_law import LayerLaw
@@ -168,11 +168,50 @@ def test_dsp_is_exactly_zero_without_reuse(kind):
         np.testing.assert_array_equal(part["dsp"], 0.0)
 
 
-def test_dsp_is_exactly_the_closed_form_where_the_data_confirm_it(kind):
-    reused = network(strategy="reuse", reuse=4)
-    predicted = fitted(kind, reuse=True).predict([reused, network()], TARGET)
-    np.testing.assert_array_equal(predicted.mean["dsp"], [16 * 32 / 4, 0.0])
-    np.testing.assert_array_equal(predicted.upper["dsp"], [16 * 32 / 4, 0.0])
+def test_counts_are_exactly_the_closed_form_where_the_data_confirm_it(kind):
+    some = list(records(20))
+    for old, factor in zip(records(20), (2, 4, 8), strict=False):  # nothing pruned, so nothing left to chance
+        spec = network(strategy="reuse", reuse=factor, sparsity=0.0)
+        some.append(dataclasses.replace(old, spec=spec, dsp=16.0 * 32 / factor, initiation_interval=factor))
+    surrogate = fit_surrogate(some, kind)
+    reused = network(strategy="reuse", reuse=16, sparsity=0.0)
+    predicted = surrogate.predict([reused, network()], TARGET)
+    for part in (predicted.lower, predicted.mean, predicted.upper):
+        np.testing.assert_array_equal(part["dsp"], [32.0, 0.0])
+        np.testing.assert_array_equal(part["initiation_interval"], [16.0, 1.0])
+        np.testing.assert_array_equal(part["bram_18k"], [0.0, 0.0])
+
+
+def test_multipliers_that_pruning_leaves_out_are_foreseen(kind):
+    unseen = [r for r in records(80, reuse=True, seed=11) if r.dsp > 20]
+    predicted = predict_records(fitted(kind, reuse=True), unseen)
+    truth = np.array([record.dsp for record in unseen])
+    found = accuracy(truth, predicted.mean["dsp"], predicted.lower["dsp"], predicted.upper["dsp"])
+    assert found.median_relative_error < 0.05
+    assert found.coverage > 0.8
+    interval = np.array([record.initiation_interval for record in unseen])
+    np.testing.assert_array_equal(predicted.mean["initiation_interval"], interval)
+
+
+def test_one_record_with_multipliers_is_enough_for_a_careful_guess(kind):
+    odd = dataclasses.replace(records()[0], spec=network(strategy="reuse", reuse=4), dsp=300.0, initiation_interval=4)
+    surrogate = fit_surrogate([*records(), odd], kind)
+    predicted = surrogate.predict([network(strategy="reuse", reuse=8), network()], TARGET)
+    assert predicted.upper["dsp"][0] > 2 * predicted.mean["dsp"][0] > 4 * predicted.lower["dsp"][0]
+    assert predicted.mean["dsp"][1] == 0
+    for name in TARGETS:
+        assert np.isfinite(predicted.upper[name]).all()
+
+
+def test_mixtures_are_predicted_by_a_surrogate_that_knows_no_multipliers(kind):
+    mixtures = random_specs(40, np.random.default_rng(12), reuse=True)
+    predicted = fitted(kind).predict(mixtures, TARGET)
+    for name in TARGETS:
+        assert np.isfinite(predicted.upper[name]).all()
+    costs = analytic_costs(mixtures)
+    np.testing.assert_allclose(predicted.mean["dsp"], costs.dsp)
+    np.testing.assert_array_equal(predicted.mean["initiation_interval"], costs.initiation_interval)
+    assert (predicted.mean["latency_cycles"] >= costs.initiation_interval).all()
 
 
 def test_dsp_is_learnt_where_the_closed_form_is_wrong(kind):

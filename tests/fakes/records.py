@@ -44,7 +44,7 @@ def _random_spec(rng: np.random.Generator, *, reuse: bool) -> ModelSpec:
 
 
 def synthetic_record(spec: ModelSpec, rng: np.random.Generator, noise: float = 0.05) -> SynthesisRecord:
-    """A made-up result of `spec`: costs with log-normal noise, DSP slices = ceil(weights / reuse) where reused."""
+    """A made-up result of `spec`: costs with log-normal noise, DSP slices counted on weights drawn at random."""
     lut = ff = depth = dsp = 0.0
     bits = spec.input_bits
     for layer in spec.layers:
@@ -52,9 +52,8 @@ def synthetic_record(spec: ModelSpec, rng: np.random.Generator, noise: float = 0
         lut += terms if layer.strategy == "distributed_arithmetic" else 0.3 * terms + 20 * layer.n_out
         ff += 2.0 * layer.n_out * bits**0.8 * np.log2(2 + layer.n_nonzero / layer.n_out)
         depth += 0.3 * np.log2(2 + layer.n_in) if layer.strategy != "reuse" else layer.reuse_factor + 2
-        if layer.strategy == "reuse" and layer.weight_bits + bits >= 9:
-            shared = layer.reuse_factor > 1
-            dsp += np.ceil(layer.n_weights / layer.reuse_factor) if shared else layer.n_nonzero
+        if layer.strategy == "reuse":
+            dsp += _multipliers(layer, rng)
         bits = layer.activation_bits
     factors = np.exp(noise * rng.standard_normal(2))
     return SynthesisRecord(
@@ -69,6 +68,17 @@ def synthetic_record(spec: ModelSpec, rng: np.random.Generator, noise: float = 0
         latency_cycles=float(max(round(depth), 1)),
         initiation_interval=max(layer.reuse_factor for layer in spec.layers),
     )
+
+
+def _multipliers(layer: LayerSpec, rng: np.random.Generator) -> int:
+    """Multipliers that random weights need: with several weights each one that has any, else one per constant."""
+    limit = 2 ** (layer.weight_bits - 1) - 1
+    magnitudes = rng.integers(1, limit + 1, (layer.n_in, layer.n_out)) * rng.choice([-1, 1], (layer.n_in, layer.n_out))
+    magnitudes.flat[rng.permutation(layer.n_weights)[: layer.n_weights - layer.n_nonzero]] = 0
+    if layer.reuse_factor > 1:
+        return int(magnitudes.reshape(layer.reuse_factor, -1).any(axis=0).sum())
+    constants = [{int(v) for v in row if abs(v) & (abs(v) - 1)} for row in magnitudes]
+    return sum(map(len, constants))
 
 
 def synthetic_records(

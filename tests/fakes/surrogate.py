@@ -36,7 +36,9 @@ class InstantSurrogate:
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> Prediction:
         size = np.array([_size(spec) for spec in specs], dtype=np.float64)
         depth = np.array([1.0 + len(spec.layers) for spec in specs])
-        mean = {"lut": self._factor * size, "ff": 20 * depth, "dsp": np.zeros(len(specs)), "latency_cycles": depth}
+        none, one = np.zeros(len(specs)), np.ones(len(specs))
+        mean = {"lut": self._factor * size, "ff": 20 * depth, "dsp": none, "bram_18k": none}
+        mean |= {"latency_cycles": depth, "initiation_interval": one}
         spread = {name: np.full(len(specs), 0.1) for name in TARGETS}
         return Prediction(
             mean=mean,

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from evonas.space import MlpSpace, Phenotype, crossover, mutate
+from surrogates.reuse import legal_reuse_factors
 
 # No deadlines: the machine may be busy with a synthesis.
+DISTRIBUTED = "distributed_arithmetic"
 OFTEN, RARE = settings(max_examples=80, deadline=None), settings(max_examples=40, deadline=None)
 BITS = st.lists(st.integers(1, 16), min_size=1, max_size=4, unique=True).map(tuple)
+REUSE_FACTORS = st.lists(st.sampled_from([2, 3, 4, 5, 8, 16, 64, 1000]), max_size=4, unique=True)
 WEIGHT_BITS = st.lists(st.integers(2, 16), min_size=1, max_size=4, unique=True).map(tuple)
 
 
@@ -29,6 +32,11 @@ def spaces(draw):
         sparsity=(0.0, *draw(st.lists(st.sampled_from([0.1, 0.5, 0.75, 0.9, 0.99]), max_size=3, unique=True))),
         activations=draw(st.lists(st.sampled_from(["relu", "leaky_relu", "hard_tanh"]), min_size=1, unique=True)),
         learning_rate=draw(st.lists(st.floats(1e-5, 0.5), min_size=1, max_size=3, unique=True).map(tuple)),
+        # at least one of those that every shape can have
+        implementations=(
+            *draw(st.sampled_from([(DISTRIBUTED,), (1,), (DISTRIBUTED, 1)])),
+            *draw(REUSE_FACTORS),
+        ),
     )
 
 
@@ -78,16 +86,20 @@ def test_networks_are_alive_and_within_the_choices(case):
             assert layer.n_nonzero >= layer.n_out
             assert layer.weight_bits in space.weight_bits
             assert layer.sparsity in space.sparsity
+            implementation = DISTRIBUTED if layer.strategy == DISTRIBUTED else layer.reuse_factor
+            assert implementation in space.implementations
+            assert layer.reuse_factor in legal_reuse_factors(layer.n_in, layer.n_out)
 
 
 @given(cases())
 @OFTEN
-def test_repair_lowers_sparsity_to_the_nearest_living_choice_and_nothing_else(case):
+def test_repair_lowers_sparsity_and_makes_reuse_factors_legal_and_nothing_else(case):
     space, raw = case
     clipped = np.clip(raw, 0, [len(gene.choices) - 1 for gene in space.genes])
     for wanted, genome in zip(clipped, space.repair(raw), strict=True):
         layers = space.decode(genome).spec.layers
-        active = {"depth", "input_bits", "activation", "learning_rate", "output.weight_bits", "output.sparsity"}
+        active = {"depth", "input_bits", "activation", "learning_rate"}
+        active |= {"output.weight_bits", "output.sparsity", "output.implementation"}
         for index, gene in enumerate(space.genes):
             layer = len(layers) - 1 if gene.name.startswith("output") else None
             if gene.name.startswith("layer"):
@@ -97,14 +109,25 @@ def test_repair_lowers_sparsity_to_the_nearest_living_choice_and_nothing_else(ca
                     continue
             else:
                 assert gene.name in active
-            if not gene.name.endswith("sparsity"):
+            if not gene.name.endswith(("sparsity", "implementation")):
                 assert genome[index] == wanted[index]
                 continue
             shape = layers[layer]
+            if gene.name.endswith("implementation"):
+                assert gene.choices[genome[index]] == nearest(gene.choices, gene.choices[wanted[index]], shape)
+                continue
             alive = [
                 n for n, s in enumerate(space.sparsity) if shape.n_weights - round(s * shape.n_weights) >= shape.n_out
             ]
             assert genome[index] == max(n for n in alive if n <= wanted[index])
+
+
+def nearest(choices, wanted, shape):
+    """The legal choice that is closest to a reuse factor, the smaller of two; distributed arithmetic without any."""
+    if wanted == DISTRIBUTED:
+        return wanted
+    legal = [c for c in choices if c != DISTRIBUTED and c in legal_reuse_factors(shape.n_in, shape.n_out)]
+    return min(legal, key=lambda c: (abs(c - wanted), c)) if legal else DISTRIBUTED
 
 
 @given(cases(), st.integers(0, 2**32))
@@ -129,6 +152,9 @@ def test_samples_are_canonical_and_spread_over_depths(space, n, seed):
     assert np.array_equal(space.repair(genomes), genomes)
     depths = space.depth[1] - space.depth[0] + 1
     assert np.ptp(np.bincount(genomes[:, 0], minlength=depths)) <= 2
+    if DISTRIBUTED in space.implementations:
+        unrolled = [all(layer.strategy == DISTRIBUTED for layer in space.decode(g).spec.layers) for g in genomes]
+        assert sum(unrolled) >= n / 2
 
 
 @given(spaces())
@@ -136,6 +162,7 @@ def test_samples_are_canonical_and_spread_over_depths(space, n, seed):
 def test_the_order_of_choices_does_not_matter(space):
     fields = space.to_dict()
     del fields["family"], fields["version"]
+    fields.setdefault("implementations", [DISTRIBUTED])
     reverse = {
         name: value[::-1] if isinstance(value, list) and name != "depth" else value for name, value in fields.items()
     }

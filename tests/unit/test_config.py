@@ -9,6 +9,7 @@ import pytest
 
 from evonas.config import StudyConfig, load_config, resolve, restore
 from evonas.errors import ConfigurationError
+from evonas.objectives import HARDWARE_METRICS
 from evonas.study.evolution import make_space
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "jets_hlf" / "experiment.toml"
@@ -94,6 +95,9 @@ def test_an_impossible_value_is_named(section, name, value):
         ("depth", [0, 0]),
         ("widths", [4, 4]),
         ("weight_bits", [17]),
+        ("implementations", []),
+        ("implementations", ["dsp"]),
+        ("implementations", [0]),
     ],
 )
 def test_a_space_without_networks_is_refused(name, value, task):
@@ -109,16 +113,37 @@ def test_a_space_without_networks_is_refused(name, value, task):
         ({"objectives": [{"metric": "beauty"}]}, "beauty"),
         ({"objectives": [{"metric": "error"}, {"metric": "error"}]}, "different"),
         ({"objectives": [{"metric": "error", "direction": "sideways"}]}, "sideways"),
-        ({"objectives": [{"metric": "bram_18k"}]}, "predicted"),
         ({"constraints": [{"metric": "lut"}]}, "bound"),
         ({"constraints": [{"metric": "lut", "upper": 1, "lower": 2}]}, "above"),
-        ({"constraints": [{"metric": "initiation_interval", "upper": 1}]}, "predicted"),
         ({"constraints": [{"metric": "lut", "upper": float("nan")}]}, "finite"),
         ({"constraints": [{"metric": "lut", "upper": float("inf")}]}, "finite"),
     ],
 )
 def test_wrong_objectives_and_constraints(search, word):
     assert word in str(refused({"search": search}))
+
+
+def test_a_search_can_steer_by_every_hardware_metric():
+    metrics = sorted(HARDWARE_METRICS)
+    search = {
+        "objectives": [{"metric": metric} for metric in metrics],
+        "constraints": [{"metric": metric, "upper": 9} for metric in metrics],
+    }
+    assert [o.metric for o in resolve({"search": search}).objectives] == metrics
+
+
+def test_implementations_are_chosen_or_left_at_distributed_arithmetic(task):
+    old = make_space(resolve({}), task)
+    assert {gene.name for gene in old.genes if gene.name.endswith("implementation")} == set()
+    text = 'space.implementations=["distributed_arithmetic", 1, 4]'
+    config = resolve({}, [text])
+    assert config.space.implementations == ("distributed_arithmetic", 1, 4)
+    assert restore(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+    new = make_space(config, task)
+    assert len(new.genes) == len(old.genes) + 7
+    logged = resolve({}).model_dump(mode="json")
+    del logged["space"]["implementations"]  # as an earlier version wrote it
+    assert restore(logged) == resolve({})
 
 
 @pytest.mark.parametrize(

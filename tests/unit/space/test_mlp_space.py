@@ -11,6 +11,8 @@ from evonas.space import MlpSpace, Phenotype
 from surrogates import LayerSpec, ModelSpec
 
 SPACE = MlpSpace(16, 5)
+DISTRIBUTED = "distributed_arithmetic"
+SHARED = MlpSpace(16, 5, implementations=(DISTRIBUTED, 1, 2, 4, 8, 16, 32, 64))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,15 @@ SPACE = MlpSpace(16, 5)
         ({"activations": "relu"}, "space.activations", "relu"),
         ({"activations": ()}, "space.activations", ()),
         ({"activations": ("relu", "relu")}, "space.activations", "relu"),
+        ({"implementations": ()}, "space.implementations", ()),
+        ({"implementations": DISTRIBUTED}, "space.implementations", DISTRIBUTED),
+        ({"implementations": ("dsp", 1)}, "space.implementations", "dsp"),
+        ({"implementations": (DISTRIBUTED, 0)}, "space.implementations", 0),
+        ({"implementations": (1, True)}, "space.implementations", True),
+        ({"implementations": (1, 2.0)}, "space.implementations", 2.0),
+        ({"implementations": (1, 4, 4)}, "space.implementations", 4),
+        ({"implementations": (DISTRIBUTED, DISTRIBUTED)}, "space.implementations", DISTRIBUTED),
+        ({"implementations": (2, 4), "widths": (5,)}, "space.implementations", (2, 4)),
     ],
 )
 def test_wrong_choices_are_named(change, field, value):
@@ -62,6 +73,8 @@ def test_default_space_is_pinned():
     assert SPACE.digest == "7440ca815d13f31720604c471ba3d2f2ca861249005e93f0f7a93ad7d7a04103"
     assert SPACE.n_genes == 4 + 6 * 4 + 2
     assert f"{SPACE.size:.4e}" == "1.6405e+25"
+    assert SHARED.digest == "1069e7d22df3d416357abf6cb5b15d0c89a32e07fb05e34c5f39a00a762a1007"
+    assert f"{SHARED.size:.4e}" == "1.0505e+31"
 
 
 def test_a_genome_by_hand():
@@ -87,6 +100,60 @@ def test_a_genome_by_hand():
     assert SPACE.encode(phenotype) == tuple(genome)
 
 
+def test_spaces_without_a_choice_of_implementation_are_what_they_were():
+    assert SPACE.to_dict()["version"] == 1
+    assert "implementations" not in SPACE.to_dict()
+    assert MlpSpace(16, 5, implementations=[DISTRIBUTED]).digest == SPACE.digest
+    always = MlpSpace(16, 5, implementations=(1,))
+    assert (always.n_genes, always.size) == (SPACE.n_genes, SPACE.size)
+    assert always.digest != SPACE.digest
+    assert {layer.strategy for layer in always.decode([0] * always.n_genes).spec.layers} == {"reuse"}
+
+
+def test_a_genome_with_implementations_by_hand():
+    column = {gene.name: place for place, gene in enumerate(SHARED.genes)}
+    assert SHARED.n_genes == SPACE.n_genes + 7
+    genome = [0] * SHARED.n_genes
+    genome[0] = 1  # two hidden layers
+    genome[column["layer0.width"]], genome[column["layer0.implementation"]] = 4, 7  # 16 x 16 weights, reuse factor 64
+    genome[column["layer1.width"]], genome[column["layer1.implementation"]] = 2, 1  # reuse factor 1
+    genome[column["output.implementation"]] = 6  # 32 is not legal for 12 x 5 weights: 12, 60 and the divisors of 12 are
+    layers = SHARED.decode(tuple(genome)).spec.layers
+    assert [(layer.strategy, layer.reuse_factor) for layer in layers] == [("reuse", 64), ("reuse", 1), ("reuse", 4)]
+    genome[column["output.implementation"]] = 3
+    assert SHARED.encode(SHARED.decode(tuple(genome))) == tuple(genome)
+
+
+def test_of_two_legal_reuse_factors_that_are_equally_near_the_smaller_is_taken():
+    space = MlpSpace(16, 5, depth=(1, 1), widths=(8,), implementations=(2, 3, 4))
+    genome = [0] * space.n_genes
+    for place, gene in enumerate(space.genes):
+        if gene.name.endswith("implementation"):
+            genome[place] = 1  # 3 divides neither 16 nor 8
+    assert [layer.reuse_factor for layer in space.decode(genome).spec.layers] == [2, 2]
+
+
+def test_without_a_legal_reuse_factor_a_layer_is_distributed_arithmetic():
+    space = MlpSpace(16, 5, widths=(5, 8), implementations=(DISTRIBUTED, 16, 8))
+    genomes = space.repair(np.full((1, space.n_genes), 99))
+    genomes[:, [place for place, gene in enumerate(space.genes) if gene.name.endswith("width")]] = 0
+    layers = space.decode(genomes[0]).spec.layers
+    assert [layer.reuse_factor for layer in layers] == [16] + [1] * 6
+    assert [layer.strategy for layer in layers] == ["reuse"] + [DISTRIBUTED] * 6
+
+
+def test_a_sample_is_half_distributed_and_the_other_half_of_every_pace():
+    for seed in range(3):
+        specs = [SHARED.decode(genome).spec for genome in SHARED.sample(141, np.random.default_rng(seed))]
+        shared = [[layer.reuse_factor for layer in s.layers if layer.strategy == "reuse"] for s in specs]
+        assert sum(not factors for factors in shared) >= 71
+        intervals = [max(factors) for factors in shared if factors]
+        assert {1, 2, 4, 8, 16} <= set(intervals)
+        assert np.median(intervals) <= 8  # independent choices: nearly all of them 32 or 64
+        mixed = [len(factors) / len(s.layers) for factors, s in zip(shared, specs, strict=True) if factors]
+        assert 0.3 < np.mean(mixed) < 0.7
+
+
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
@@ -103,6 +170,13 @@ def test_what_lies_outside_cannot_be_encoded(spec, field):
     with pytest.raises(ConfigurationError) as caught:
         SPACE.encode(Phenotype(spec, 0.01))
     assert caught.value.field == field
+
+
+def test_reuse_factors_outside_the_space_cannot_be_encoded():
+    hidden = LayerSpec(16, 12, 4, 4, strategy="reuse", reuse_factor=48)
+    with pytest.raises(ConfigurationError) as caught:
+        SHARED.encode(Phenotype(ModelSpec(8, (hidden, LayerSpec(12, 5, 4, 0, "linear"))), 0.01))
+    assert (caught.value.field, caught.value.value) == ("layer0.implementation", 48)
 
 
 def test_mixed_activations_cannot_be_encoded():

@@ -1,0 +1,124 @@
+"""Closed forms of layers that are computed by multipliers in DSP slices, shared between weights or not.
+
+With reuse factor R a layer of n_in x n_out weights has n_in * n_out / R multipliers, in lanes of taps: a lane adds its
+products in a tree, accumulates the sums of several positions of its inputs, and computes one group of outputs after
+the other. What depends on the schedule alone is exact (cycles). What depends on which weights are zero is an
+expectation over weights pruned and drawn independently of each other (multipliers), exact where nothing is pruned.
+LUTs and flip-flops count the bits of adders and registers; their constants were measured once on 24 such layers mapped
+to cells. All functions give an array (L,) over the layers of a table, with no meaning where a layer is unrolled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from surrogates.table import Floats, LayerTable
+
+BLOCK_RAM_WORDS = 64  # weights that take turns at a multiplier from which on they are kept in block RAM
+BLOCK_RAM_WIDTH = 36  # bits that a block of 18 Kbit gives at once, with up to BLOCK_RAM_DEPTH words
+BLOCK_RAM_DEPTH = 512
+FIXED_CYCLES = 3  # registers of operands, products and accumulators
+CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of counters and flags
+CONSTANT_TREE_LUT = 0.75  # measured: constant weights leave bits of their products and sums unused
+CONSTANT_FF = 0.88  # measured: likewise
+
+
+def taps(table: LayerTable) -> Floats:
+    """Inputs that a lane multiplies in one cycle."""
+    return np.maximum(np.floor(table.n_in / table.reuse), 1.0)
+
+
+def groups(table: LayerTable) -> Floats:
+    """Outputs that a lane computes one after the other."""
+    return np.maximum(np.floor(table.reuse / table.n_in), 1.0)
+
+
+def positions(table: LayerTable) -> Floats:
+    """Cycles that one output takes."""
+    return table.n_in / taps(table)
+
+
+def tree_levels(table: LayerTable) -> Floats:
+    """Registered levels of a lane's adder tree."""
+    return np.ceil(np.log2(taps(table)))
+
+
+def cycles(table: LayerTable) -> Floats:
+    """Clock cycles from input to accumulators, exactly: R (none for R = 1), the tree's levels and three registers."""
+    return np.where(table.reuse > 1, table.reuse, 0.0) + tree_levels(table) + FIXED_CYCLES
+
+
+def multipliers(table: LayerTable) -> Floats:
+    """Expected multipliers, each one DSP slice: up to 16-bit weights and activations fit its 27 x 18 bits.
+
+    R > 1: n_in * n_out / R, less those that meet nothing but zeros, a share p^R at pruned share p: pruning saves next
+    to nothing. R = 1: weights are constants; zeros and powers of two take none, and equal products of one input are
+    computed once.
+    """
+    pruned = 1 - table.nonzero / table.weights
+    shared = table.weights / table.reuse * (1 - pruned**table.reuse)
+    return np.where(table.reuse > 1, shared, _distinct_products(table, powers_of_two=False))
+
+
+def block_rams(table: LayerTable) -> Floats:
+    """Block RAMs of 18 Kbit: one word of all multipliers' weights per cycle, from `BLOCK_RAM_WORDS` words on."""
+    halvings = np.ceil(np.log2(np.maximum(table.reuse / BLOCK_RAM_DEPTH, 1.0)))
+    width = np.maximum(np.floor(BLOCK_RAM_WIDTH / 2**halvings), 1.0)
+    blocks = np.ceil(multipliers(table) * table.weight_bits / width)
+    return np.where(table.reuse >= BLOCK_RAM_WORDS, blocks, 0.0)
+
+
+def lut(table: LayerTable, accumulator_bits: Floats) -> Floats:
+    """LUTs: one for each bit of an adder or accumulator, and the choice of inputs and weights."""
+    several = positions(table) > 1
+    trees = _tree_bits(table) * np.where(table.reuse > 1, 1.0, CONSTANT_TREE_LUT)
+    accumulators = _lanes(table) * accumulator_bits
+    inputs = np.where(several, taps(table) * table.in_bits * np.ceil((positions(table) - 1) / 3), 0.0)
+    weights = np.where(table.reuse < BLOCK_RAM_WORDS, _weight_registers(table), 0.0)
+    return trees + accumulators + inputs + weights + CONTROL_CELLS
+
+
+def ff(table: LayerTable, accumulator_bits: Floats) -> Floats:
+    """Flip-flops: held inputs, operands, weights, products, trees, accumulators and earlier outputs of a lane."""
+    shared = table.reuse > 1
+    inputs = taps(table) * table.in_bits + np.where(shared, table.n_in * table.in_bits, 0.0)
+    products = np.where(shared, multipliers(table), _distinct_products(table, powers_of_two=True))
+    words = products * (table.in_bits + table.weight_bits) + _tree_bits(table)
+    outputs = _lanes(table) * groups(table) * accumulator_bits
+    total = inputs + _weight_registers(table) + words + outputs
+    return total * np.where(shared, 1.0, CONSTANT_FF) + CONTROL_CELLS
+
+
+def _lanes(table: LayerTable) -> Floats:
+    """Outputs that are computed at the same time."""
+    return table.n_out / groups(table)
+
+
+def _distinct_products(table: LayerTable, *, powers_of_two: bool) -> Floats:
+    """Different products of constants, over all inputs; those with powers of two are shifts, no multipliers."""
+    bits = np.maximum(table.weight_bits - 1, 1)  # without the sign
+    magnitudes = 2.0**bits - 1
+    values = 2 * (magnitudes if powers_of_two else magnitudes - bits)
+    each = table.nonzero / table.weights / (2 * magnitudes)  # probability that a weight has a given value
+    return -table.n_in * values * np.expm1(table.n_out * np.log1p(-each))
+
+
+def _weight_registers(table: LayerTable) -> Floats:
+    """Different bits of the weights that the multipliers meet: of R bits in a row there are only 2^R - 2 patterns."""
+    bits = multipliers(table) * table.weight_bits
+    patterns = 2.0 ** np.clip(table.reuse, 2, 40) - 2
+    different = -patterns * np.expm1(bits * np.log1p(-1 / patterns))
+    return np.where(table.reuse > 1, different, 0.0)
+
+
+def _tree_bits(table: LayerTable) -> Floats:
+    """Bits of all sums in the adder trees; a sum has a bit more than its terms."""
+    live = np.where(table.reuse > 1, multipliers(table), table.nonzero) / _lanes(table)
+    product, levels, bits = table.in_bits + table.weight_bits, tree_levels(table), np.zeros(len(live))
+    for level in range(1, int(levels.max(initial=0)) + 1):
+        live = np.maximum(live / 2, 1.0)
+        bits += np.where(level <= levels, live * (product + level), 0.0)
+    return bits * _lanes(table)
