@@ -1,4 +1,4 @@
-"""What every synthesis backend promises; the vendor's runs against a stand-in program."""
+"""What every synthesis backend promises; the vendors' run against stand-in programs."""
 
 import os
 import shutil
@@ -7,16 +7,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import vendors
 from fakes.networks import random_network
 
 from evonas.errors import ConfigurationError, FailureKind
 from evonas.synthesis.backend import SynthesisResult
+from evonas.synthesis.catapult import CatapultBackend
+from evonas.synthesis.oneapi import OneApiBackend
 from evonas.synthesis.open_backend import OpenBackend
+from evonas.synthesis.quartus import QuartusBackend
 from evonas.synthesis.vitis import VitisBackend
 from surrogates import HardwareTarget, Stage
 
 FAKES = Path(__file__).parents[1] / "fakes" / "vitis"
 NETWORK = random_network(0, (5, 4, 3), weight_bits=3, activation_bits=3)
+CLASSES = {
+    "openrtl": OpenBackend,
+    "vitis": VitisBackend,
+    "quartus": QuartusBackend,
+    "oneapi": OneApiBackend,
+    "catapult": CatapultBackend,
+}
+PARTS = {"quartus": "Arria10", "oneapi": "Agilex7"}
+LAST = {"quartus": Stage.ROUTED, "oneapi": Stage.ROUTED}  # as far as it goes; SYNTHESISED for the others
+VENDORS = ["quartus", "oneapi", "catapult"]  # besides Vitis, which has its own tests below
 VECTORS = np.random.default_rng(1).normal(0, 1.5, (64, 5))
 
 
@@ -32,18 +46,33 @@ def fake_vitis(monkeypatch, tmp_path):
     return lambda behaviour: monkeypatch.setenv("FAKE_VITIS", behaviour)
 
 
-@pytest.fixture(params=["openrtl", "vitis"])
-def backend(request, fake_vitis):
-    return OpenBackend(csim="never") if request.param == "openrtl" else VitisBackend(csim="never")
+@pytest.fixture
+def stand_ins(monkeypatch, tmp_path):
+    """Installs the stand-in programs of one vendor; returns how to choose their behaviour."""
+
+    def install(vendor):
+        if vendor == "quartus" and shutil.which("make") is None:
+            pytest.skip("the project of i++ is built by make")
+        return vendors.install(vendor, tmp_path / vendor, monkeypatch)
+
+    return install
 
 
-def synthesise(backend, folder, until=Stage.SYNTHESISED, timeout_s=120.0, **options):
-    target = HardwareTarget(tool=backend.name)
+@pytest.fixture(params=list(CLASSES))
+def backend(request, fake_vitis, stand_ins):
+    if request.param in VENDORS:
+        stand_ins(request.param)
+    return CLASSES[request.param](csim="never")
+
+
+def synthesise(backend, folder, until=None, timeout_s=120.0, **options):
+    target = HardwareTarget(part=PARTS.get(backend.name, HardwareTarget.part), tool=backend.name)
+    until = LAST.get(backend.name, Stage.SYNTHESISED) if until is None else until
     return backend.synthesise(NETWORK, VECTORS, target, folder, until=until, timeout_s=timeout_s, **options)
 
 
 def test_a_target_is_checked_without_running_anything(backend):
-    backend.check(HardwareTarget(tool=backend.name))
+    backend.check(HardwareTarget(part=PARTS.get(backend.name, HardwareTarget.part), tool=backend.name))
     with pytest.raises(ConfigurationError, match="part"):
         backend.check(HardwareTarget(part=" ", tool=backend.name))
 
@@ -56,7 +85,7 @@ def test_success(backend, tmp_path):
     assert steps
     stages = [record.stage for record in result.records]
     assert stages == sorted(set(stages))
-    assert stages[-1] is Stage.SYNTHESISED
+    assert stages[-1] is LAST.get(backend.name, Stage.SYNTHESISED)
     for record in result.records:
         assert result.record(record.stage) is record
         assert record.spec == NETWORK.spec
@@ -73,7 +102,8 @@ def test_success(backend, tmp_path):
 
 
 def test_the_same_folder_can_be_used_again(backend, tmp_path):
-    first, second = (synthesise(backend, tmp_path / "work", until=Stage.CSYNTH) for _ in range(2))
+    until = Stage.SYNTHESISED if backend.name == "catapult" else Stage.CSYNTH  # the first that has a record
+    first, second = (synthesise(backend, tmp_path / "work", until=until) for _ in range(2))
     assert [r.lut for r in first.records] == [r.lut for r in second.records] != []
 
 
@@ -95,14 +125,18 @@ def test_cancelled(backend, tmp_path):
 
 
 def test_unsuitable_vectors_raise(backend, tmp_path):
+    target = HardwareTarget(part=PARTS.get(backend.name, HardwareTarget.part))
     with pytest.raises(ConfigurationError, match="vectors"):
-        backend.synthesise(NETWORK, VECTORS[:10], HardwareTarget(), tmp_path, until=Stage.TRACED, timeout_s=60.0)
+        backend.synthesise(NETWORK, VECTORS[:10], target, tmp_path, until=Stage.TRACED, timeout_s=60.0)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the C simulation needs g++")
-def test_c_simulation_counts_as_verification(fake_vitis, tmp_path):
-    result = synthesise(VitisBackend(csim="always"), tmp_path / "work")
+@pytest.mark.parametrize("vendor", ["vitis", "quartus", "catapult"])
+def test_c_simulation_counts_as_verification(fake_vitis, stand_ins, tmp_path, vendor):
+    if vendor != "vitis":
+        stand_ins(vendor)
+    result = synthesise(CLASSES[vendor](csim="always"), tmp_path / "work")
     assert result.failure is None
     assert {record.verified_vectors for record in result.records} == {64}
 
@@ -157,11 +191,53 @@ def test_without_vitis(monkeypatch, tmp_path):
     assert (result.files["hls4ml"] / "build_prj.tcl").is_file()  # writing needs no tool
 
 
-def test_licences_in_the_home_folder_are_found(fake_vitis, tmp_path, monkeypatch):
-    from evonas.synthesis.vitis import licence_environment
-
+def test_licences_in_the_home_folder_are_found(tmp_path, monkeypatch):
+    monkeypatch.delenv("LM_LICENSE_FILE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XILINXD_LICENSE_FILE", "2100@server")
     (tmp_path / ".Xilinx").mkdir()
     (tmp_path / ".Xilinx" / "mine.lic").touch()
-    assert licence_environment() == {"XILINXD_LICENSE_FILE": f"2100@server:{tmp_path}/.Xilinx/mine.lic"}
+    assert VitisBackend().environment() == {"XILINXD_LICENSE_FILE": f"2100@server:{tmp_path}/.Xilinx/mine.lic"}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        ("exit_1", FailureKind.TOOL_CRASHED),
+        ("no_licence", FailureKind.TOOL_LICENCE),
+        ("memory", FailureKind.TOOL_MEMORY),
+        ("no_report", FailureKind.REPORT_MISSING),
+        ("broken_report", FailureKind.REPORT_BROKEN),
+    ],
+)
+def test_failures_of_every_vendor_are_typed(stand_ins, tmp_path, vendor, behaviour, kind):
+    stand_ins(vendor)(behaviour)
+    result = synthesise(CLASSES[vendor](csim="never"), tmp_path / "work")
+    assert result.failure.kind is kind
+    assert result.records == ()
+
+
+@pytest.mark.parametrize("how", ["time-out", "cancelled"])
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_hanging_tool_leaves_nothing_behind(stand_ins, tmp_path, vendor, how):
+    choose = stand_ins(vendor)
+    synthesise(CLASSES[vendor](csim="never"), tmp_path / "warm", until=Stage.TRACED)  # the libraries are loaded now
+    choose("hang")
+    note = tmp_path / "work" / "hls4ml" / ("build" if vendor == "oneapi" else ".") / "child.pid"
+    stop = note.exists if how == "cancelled" else None
+    backend = CLASSES[vendor](csim="never", cancelled=stop)
+    result = synthesise(backend, tmp_path / "work", timeout_s=60.0 if how == "cancelled" else 3.0)
+    assert result.failure.kind is (FailureKind.CANCELLED if how == "cancelled" else FailureKind.TOOL_TIMEOUT)
+    child = Path(f"/proc/{int(note.read_text())}")
+    assert not child.exists() or "Z" in (child / "stat").read_text().split()[2]
+
+
+def test_without_the_programs_of_a_vendor(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    for vendor in VENDORS:
+        backend = CLASSES[vendor](csim="never")
+        assert "PATH" in backend.available().reason
+        result = synthesise(backend, tmp_path / vendor)
+        assert result.failure.kind is FailureKind.TOOL_MISSING
+        assert (result.files["hls4ml"] / "hls4ml_config.yml").is_file()  # writing needs no tool
