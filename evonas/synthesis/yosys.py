@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Utilisation", "count", "family", "read_reports", "simulate", "sources", "synthesise", "yosys_version"]
 
 SCRIPT = Path(__file__).with_name("_pyosys.py")
+CELL_MODELS = "read_verilog -icells +/xilinx/cells_sim.v"
 
 
 def yosys_version() -> str | None:
@@ -176,6 +177,7 @@ def simulate(
     *,
     top: str = "dut",
     controls: Sequence[str] = (),
+    netlist: Path | None = None,
     timeout_s: float,
     memory_limit_bytes: int | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -184,12 +186,15 @@ def simulate(
 
     `stimulus` are the input words as non-negative integers of `width` bits. Input ports of one bit, `controls`, take
     the bits above those. The k-th element of the result is the output word just before the k-th edge; None while it
-    is undefined. The waveform of all ports stays in `directory`/out.vcd.
+    is undefined. The waveform of all ports stays in `directory`/out.vcd. With `netlist`, a netlist.json of
+    `synthesise`, its cells are simulated in place of the Verilog: Xilinx families, and no DSP48E2 or RAMB36E2, which
+    have no model.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "stimulus.yw").write_text(json.dumps(_witness(stimulus, width, controls)))
-    commands = [
-        *_read(rtl),
+    mapped = [] if netlist is None else [f'read_json "{netlist.resolve()}"', "delete =A:blackbox", CELL_MODELS]
+    commands: list[Command] = [
+        *(mapped or _read(rtl)),
         f"hierarchy -top {top}",
         "proc",
         "flatten",
