@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -15,6 +16,7 @@ from evonas.synthesis import graph as g
 from evonas.synthesis.evaluate import cast, compute
 from evonas.synthesis.figures import Figures
 from evonas.synthesis.graph import Port
+from evonas.synthesis.liveness import without_dead_weights
 from evonas.synthesis.rtl import Design, LogicSegment, SharedDense, Stage
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
+LUT_PER_COST = 1.15  # alkaid's cost takes rounding and saturation for cheaper than they are: measured on trained networks
+CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of a shared layer's counters and flags
 
 
 @final
@@ -35,7 +39,7 @@ class Verilog:
     logic: dict[int, Any]  # link number -> alkaid's combinational logic
 
     def interpret(self, *inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Output words (n, size) by alkaid's interpreter, shared layers in numpy; inputs (n, size) are on their grid."""
+        """Output words (n, size) by alkaid's interpreter, shared layers by numpy; inputs (n, size) on their grid."""
         graph = self.chain.graph
         values = {node.name: cast(data, node.result) for node, data in zip(graph.inputs, inputs, strict=True)}
         for number, link in enumerate(self.chain.links):
@@ -56,14 +60,14 @@ def emit(graph: g.Graph, directory: Path, part: str, clock_period_ns: float) -> 
 
     Raises `ToolError` (UNSUPPORTED) naming a layer that has no hardware.
     """
-    chain = segments.chain(graph)
+    chain = segments.chain(without_dead_weights(graph))
     if chain.shared:
         verilog = _joined(chain, directory, part, clock_period_ns)
     else:
         logic = _alkaid.combine(graph)
         rtl = _alkaid.write_rtl(logic, directory, part, clock_period_ns)
         figures = Figures(
-            lut=rtl.cost,
+            lut=LUT_PER_COST * rtl.cost,
             ff=FLIP_FLOPS_PER_REGISTER_BIT * rtl.register_bits,
             multipliers=0,
             block_ram_bits=0,
@@ -84,7 +88,7 @@ def _joined(chain: segments.Chain, directory: Path, part: str, clock_period_ns: 
     """A chain with shared layers: every link a module, joined behind a handshake."""
     graph = chain.graph
     layout = [(node.name, index) for node in graph.inputs for index in range(node.size)]  # of the bundle of words
-    port = _port([kind for node in graph.inputs for kind in node.results])
+    port = Port.of(kind.kif for node in graph.inputs for kind in node.results)
     source, stages, logics = port, [], {}
     rtls = []
     for number, link in enumerate(chain.links):
@@ -108,7 +112,7 @@ def _joined(chain: segments.Chain, directory: Path, part: str, clock_period_ns: 
     design.write(directory)
     dense = [stage.segment for stage in stages if isinstance(stage.segment, SharedDense)]
     figures = Figures(
-        lut=sum(rtl.cost for rtl in rtls) + sum(lut_estimate(layer) for layer in dense),
+        lut=LUT_PER_COST * sum(rtl.cost for rtl in rtls) + sum(map(lut_estimate, dense)),
         ff=FLIP_FLOPS_PER_REGISTER_BIT * sum(rtl.register_bits for rtl in rtls) + sum(map(ff_estimate, dense)),
         multipliers=design.multipliers,
         block_ram_bits=sum(layer.memory_bits for layer in dense if layer.storage == "block"),
@@ -136,7 +140,7 @@ def _shared(
     passes = tuple(place[name, index] for name in link.bypass for index in range(chain.graph[name].size))
     segment = SharedDense(
         name=name,
-        inputs=_pick(port, reads),
+        inputs=port.pick(reads),
         weight=node.weight[0],
         weight_type=node.weight_type,
         bias=node.bias.ravel(),
@@ -147,30 +151,41 @@ def _shared(
     return Stage(segment, reads, passes)
 
 
-def _pick(port: Port, words: tuple[int, ...]) -> Port:
-    signed, integer, fraction = port.signed, port.integer, port.fraction
-    return Port(tuple(signed[w] for w in words), tuple(integer[w] for w in words), tuple(fraction[w] for w in words))
-
-
-def _port(kinds: list[Any]) -> Port:
-    signed, integer, fraction = zip(*(kind.kif for kind in kinds), strict=True)
-    return Port(tuple(map(bool, signed)), integer, fraction)
-
-
 def _identifier(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
 def lut_estimate(layer: SharedDense) -> float:
-    """LUTs of a shared layer: weights in LUTs of 64 bits, one adder bit per LUT for each product, input selection."""
-    left, right = layer.product_widths
-    ways, operands = layer.schedule.taps, layer.multipliers
-    memory = layer.memory_bits / 64 if layer.storage == "distributed" else 0
-    selection = layer.weight.shape[0] * left * max(layer.reuse_factor - 1, 0) / max(4 * ways, 1)
-    return float(memory + operands * (left + right) + min(selection, layer.weight.shape[0] * left))
+    """LUTs of a shared layer: one for each bit of an adder or accumulator, and the choice of inputs and weights.
+
+    The form of `surrogates.shared_multipliers.lut`, with the multipliers that these very weights take.
+    """
+    plan, (left, _) = layer.schedule, layer.product_widths
+    accumulators = plan.lanes * layer.accumulator.width
+    inputs = plan.taps * left * math.ceil((plan.positions - 1) / 3)
+    weights = _weight_bits(layer) if layer.storage == "distributed" else 0
+    return float(_tree_bits(layer) + accumulators + inputs + weights + CONTROL_CELLS)
 
 
 def ff_estimate(layer: SharedDense) -> float:
-    """Flip-flops of a shared layer: the held inputs, the products' registers and the accumulators."""
-    left, right = layer.product_widths
-    return float(layer.weight.shape[0] * left + layer.multipliers * (left + right) + sum(layer.outputs.widths))
+    """Flip-flops of a shared layer: held inputs, operands, products, trees, accumulators and earlier outputs."""
+    plan, (left, right) = layer.schedule, layer.product_widths
+    held = layer.weight.shape[0] * left if layer.reuse_factor > 1 else 0
+    words = layer.multipliers * (left + right) + _tree_bits(layer)
+    outputs = layer.weight.shape[1] * layer.accumulator.width
+    return float(plan.taps * left + held + _weight_bits(layer) + words + outputs + CONTROL_CELLS)
+
+
+def _weight_bits(layer: SharedDense) -> int:
+    """Bits of weights that the multipliers meet in one cycle; constants take none."""
+    return layer.multipliers * layer.weight_type.width if layer.reuse_factor > 1 else 0
+
+
+def _tree_bits(layer: SharedDense) -> float:
+    """Bits of all sums in the adder trees; a sum has a bit more than its terms."""
+    lanes = layer.schedule.lanes
+    live, bits = float(layer.live.sum()) / lanes, 0.0
+    for level in range(1, layer.schedule.tree_levels + 1):
+        live = max(live / 2, 1.0)
+        bits += live * (sum(layer.product_widths) + level)
+    return bits * lanes

@@ -2,8 +2,8 @@
 
     python experiments/start_records/generate.py --out surrogates/pretrained/records.jsonl.gz --designs 300
 
-Specs are drawn from the default MLP space, half of them from its small end, because fronts live there; each network is
-trained on the embedded jets for a few epochs (cost depends on where weights end up, so random weights would teach the
+Specs are drawn from the default MLP space, half of them from its small end, because fronts live there, and a third more
+from the same space with shared multipliers in some layers; each network is trained on the embedded jets for a few epochs (cost depends on where weights end up, so random weights would teach the
 wrong thing), synthesised for the default target, and checked bit for bit. Resumable: what `--out` plus ".parts" holds
 is not made again.
 """
@@ -27,6 +27,7 @@ from evonas.tasks import Task, load_task
 from surrogates import HardwareTarget, Stage, SynthesisRecord, write_records
 
 LARGEST = 5000  # nonzero weights times weight bits; larger ones take minutes each
+IMPLEMENTATIONS = ("distributed_arithmetic", 1, 2, 4, 8, 16, 32, 64)
 
 
 def make(task: Task, phenotype: dict, seed: int, training: Training, order: SynthesisOrder) -> list[dict] | Failure:
@@ -38,13 +39,15 @@ def make(task: Task, phenotype: dict, seed: int, training: Training, order: Synt
     return result.failure or [record.to_dict() for record in result.records]
 
 
-def draw(space: MlpSpace, n: int, rng: np.random.Generator) -> list[Phenotype]:
-    """`n` different phenotypes, about half of them with fewer than 1,500 weight bits."""
+def draw(space: MlpSpace, n: int, rng: np.random.Generator, *, shared: bool = False) -> list[Phenotype]:
+    """`n` different phenotypes, about half of them with fewer than 1,500 weight bits; `shared`: in some layer."""
     chosen: dict[str, Phenotype] = {}
     small = 0
     while len(chosen) < n:
         for genome in space.sample(64, rng):
             phenotype = space.decode(genome)
+            if shared and all(layer.strategy == "distributed_arithmetic" for layer in phenotype.spec.layers):
+                continue
             bits = sum(layer.n_nonzero * layer.weight_bits for layer in phenotype.spec.layers)
             if bits > LARGEST or (bits > 1500 and len(chosen) - small >= n // 2) or len(chosen) >= n:
                 continue
@@ -66,7 +69,9 @@ def main() -> None:
 
     task = load_task("jets")
     space = MlpSpace(task.n_inputs, task.n_classes)
+    mixed = MlpSpace(task.n_inputs, task.n_classes, implementations=IMPLEMENTATIONS)
     phenotypes = draw(space, options.designs, stream(options.seed, "start records"))
+    phenotypes += draw(mixed, options.designs // 2, stream(options.seed, "shared start records"), shared=True)
     order = np.argsort([p.digest for p in phenotypes])  # a prefix of the work is a fair sample of the whole
     parts = options.out.with_name(options.out.name + ".parts")
     done: dict[str, list[dict]] = {}

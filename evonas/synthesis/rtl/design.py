@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, final
 
 from evonas.errors import ConfigurationError
 from evonas.synthesis import yosys
-from evonas.synthesis.graph import Port
 from evonas.synthesis.rtl.dense_verilog import dense_module
 from evonas.synthesis.rtl.shared_dense import SharedDense
 from evonas.synthesis.rtl.verilog import DSP_REQUEST, bits, cast_words, concatenate, delay
@@ -23,6 +22,8 @@ from evonas.synthesis.rtl.verilog import DSP_REQUEST, bits, cast_words, concaten
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from evonas.synthesis.graph import Port
 
 TOP = "dut"
 
@@ -96,7 +97,7 @@ class Design:
         """The words ahead of each stage and, last, behind the last one."""
         bundles = [self.inputs]
         for stage in self.stages:
-            bundles.append(_join(stage.segment.outputs, _pick(bundles[-1], stage.passes)))
+            bundles.append(stage.segment.outputs + bundles[-1].pick(stage.passes))
         return tuple(bundles)
 
     @property
@@ -141,22 +142,6 @@ class Design:
         figures = {name: getattr(self, name) for name in names}
         ports = {"inputs": asdict(self.inputs), "outputs": asdict(self.outputs)}
         (directory / "ports.json").write_text(json.dumps(figures | ports, indent=1, sort_keys=True) + "\n")
-
-
-def _pick(port: Port, words: tuple[int, ...]) -> Port:
-    return Port(
-        tuple(port.signed[word] for word in words),
-        tuple(port.integer[word] for word in words),
-        tuple(port.fraction[word] for word in words),
-    )
-
-
-def _join(first: Port, second: Port) -> Port:
-    return Port(
-        first.signed + second.signed,
-        first.integer + second.integer,
-        first.fraction + second.fraction,
-    )
 
 
 def _copy(segment: LogicSegment, directory: Path) -> None:
@@ -221,7 +206,7 @@ def _stage(index: int, stage: Stage, bundle: Port) -> Iterator[str]:
     else:
         yield from delay(f"valid_{following}", 1, segment.latency_cycles, f"valid_{index}", reset=True)
     yield f"{segment.name} stage_{index} ({ports});"
-    passing = _pick(bundle, stage.passes)
+    passing = bundle.pick(stage.passes)
     width, parts = sum(passing.widths), [f"leave_{index}"]
     if width:
         source = cast_words(f"bundle_{index}", bundle, stage.passes, passing)

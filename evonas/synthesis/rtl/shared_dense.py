@@ -92,11 +92,15 @@ class SharedDense:
 
     @property
     def multipliers(self) -> int:
-        """Multipliers in the Verilog: n_in * n_out / R, less those that only ever meet zeros.
+        """Multipliers that synthesis makes of the Verilog: n_in * n_out / R, less those that only ever meet zeros.
 
-        With R = 1 weights are constants, and those of the form +-2^n take no multiplier either.
+        With R = 1 weights are constants: those of the form +-2^n take no multiplier, and equal products of one input
+        are one, as synthesis merges them.
         """
-        return int(np.count_nonzero(self.live & ~self.shifted))
+        used = self.live & ~self.shifted
+        if self.reuse_factor > 1:
+            return int(np.count_nonzero(used))
+        return sum(len(np.unique(self.codes[used[:, tap], tap, 0])) for tap in range(used.shape[1]))
 
     @property
     def memory_bits(self) -> int:
@@ -128,7 +132,8 @@ class SharedDense:
     @cached_property
     def codes(self) -> NDArray[np.int64]:
         """Weight codes (lane, tap, cycle): what each multiplier meets."""
-        return self.schedule.arrange(self.weight_type.codes(self.weight))
+        present = np.array(self.inputs.widths)[:, None] > 0  # a word of no bits is zero, whatever its weight
+        return self.schedule.arrange(np.where(present, self.weight_type.codes(self.weight), 0))
 
     @cached_property
     def live(self) -> NDArray[np.bool_]:

@@ -136,11 +136,18 @@ def test_figures(seed, n_in, n_out, data):
     layer = random_layer(seed, (n_in, n_out), factor)
     assert layer.initiation_interval == factor
     assert layer.multipliers <= n_in * n_out // factor
-    assert layer.memory_bits == (0 if factor == 1 else layer.multipliers * factor * layer.weight_type.width)
+    words = int(np.any(layer.codes != 0, axis=2).sum())
+    assert layer.memory_bits == (0 if factor == 1 else words * factor * layer.weight_type.width)
     dense = random_layer(
         seed, (n_in, n_out), factor, weight=np.full((n_in, n_out), 3.0), weight_type=FixedPoint(True, 3, 3)
     )
-    assert dense.multipliers == n_in * n_out // factor
+    if factor == 1:  # all outputs take the same product of an input
+        assert dense.multipliers == np.count_nonzero(dense.inputs.widths)
+    weight = np.arange(1.0, n_in * n_out + 1).reshape(n_in, n_out) * 2 + 1  # odd, and all different
+    assert (
+        random_layer(seed, (n_in, n_out), factor, weight=weight, weight_type=FixedPoint(True, 12, 12)).multipliers
+        == n_in * n_out // factor
+    )
     assert dense.latency_cycles == layer.latency_cycles
 
 
