@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
 import os
 import platform
 import shutil
@@ -12,7 +10,6 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib import resources
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -161,17 +158,19 @@ def _guarded(group: str, name: str, check: Callable[[], Check]) -> list[Check]:
     """The check, or what kept it from being made."""
     try:
         return [check()]
-    except Exception as error:  # noqa: BLE001  (a diagnosis goes on whatever is broken)
+    except Exception as error:  # noqa: BLE001 - a diagnosis goes on, whatever a broken installation raises
         return [Check(group, name, Verdict.FAILED, str(error) or type(error).__name__, "install evonas again")]
 
 
 def check_jets() -> Check:
     """Whether the embedded jets are there and have the checksum of their description."""
-    folder = Path(str(resources.files("evonas"))) / "tasks" / "data"
-    described = json.loads((folder / "jets.json").read_text(encoding="utf-8"))
-    found = hashlib.sha256((folder / "jets.npz").read_bytes()).hexdigest()
-    if found != described["sha256"]:
-        return Check("data", "embedded jets", Verdict.FAILED, "wrong checksum", "install evonas again")
+    from evonas.errors import DataError
+    from evonas.tasks.jets import embedded_sample
+
+    try:
+        embedded_sample()
+    except DataError as error:
+        return Check("data", "embedded jets", Verdict.FAILED, error.message, str(error.path))
     return Check("data", "embedded jets", Verdict.OK, "checksum right", "own simulation; the task jets")
 
 

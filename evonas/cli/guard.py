@@ -75,7 +75,7 @@ def guarded(study: Path | None = None) -> Iterator[None]:
     except BrokenPipeError as error:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise Exit(ExitCode.FAILED) from error
-    except Exception as error:
+    except Exception as error:  # the boundary to the user, who gets one line; what nobody foresaw is kept in a file
         code = _explain(error, study)
         raise Exit(code) from error
 

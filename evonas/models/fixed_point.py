@@ -119,7 +119,7 @@ class FixedPoint:
         rounding, overflow = (match[4] or "TRN", match[5] or "WRAP") if match else ("", "")
         if match is None or rounding not in ROUNDINGS or overflow not in OVERFLOWS:
             raise ConfigurationError("fixed-point type", text, "must look like fixed<8,3,RND,SAT>")
-        return cls(not match[1], int(match[2]), int(match[3]), rounding, overflow)  # type: ignore[arg-type]
+        return cls(not match[1], int(match[2]), int(match[3]), rounding, overflow)
 
     @classmethod
     def holding(cls, low: float, high: float, fraction: int) -> FixedPoint:

@@ -54,7 +54,7 @@ class EventLog:
             self._lock = _acquire(directory / "study.lock")
         try:
             self._open(write=write, create=create)
-        except BaseException:
+        except BaseException:  # also an interruption: nobody has this object, so nobody could give the lock back
             self._release()
             raise
 

@@ -127,7 +127,7 @@ class Study:
         study._open(path, EventLog(path), task, observers)
         try:
             study._replay(None if config is None else _settings(config))
-        except BaseException:
+        except BaseException:  # as in __init__
             study.close()
             raise
         return study

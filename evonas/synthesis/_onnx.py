@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from evonas.errors import ConfigurationError, DataError
@@ -184,7 +185,7 @@ def _read(path: Path) -> Any:
         return onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path) from error
-    except Exception as error:  # protobuf's exceptions have no public common base
+    except DecodeError as error:
         raise DataError(f"is no ONNX file: {error}", path) from error
 
 

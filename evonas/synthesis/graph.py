@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from evonas.models.fixed_point import FixedPoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -229,6 +231,24 @@ class Port:
     def widths(self) -> tuple[int, ...]:
         """Bits of each word; 0 for a word that is constantly zero or never read."""
         return tuple(max(int(s) + i + f, 0) for s, i, f in zip(self.signed, self.integer, self.fraction, strict=True))
+
+    @classmethod
+    def of(cls, words: Iterable[tuple[int, int, int]]) -> Port:
+        """The port of one word or more, each as `FixedPoint.kif`: sign, integer bits without it, fraction bits."""
+        signed, integer, fraction = zip(*words, strict=True)
+        return cls(tuple(map(bool, signed)), tuple(map(int, integer)), tuple(map(int, fraction)))
+
+    def pick(self, words: Sequence[int]) -> Port:
+        """The port of these words, by position and in this order; a word may come twice."""
+        return Port(
+            tuple(self.signed[word] for word in words),
+            tuple(self.integer[word] for word in words),
+            tuple(self.fraction[word] for word in words),
+        )
+
+    def __add__(self, other: Port) -> Port:
+        """These words and, above them, those of the other port."""
+        return Port(self.signed + other.signed, self.integer + other.integer, self.fraction + other.fraction)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Port:

@@ -95,7 +95,7 @@ def _load(
 ) -> RawJets:
     """The jets of a source by name or path."""
     if source == "embedded":
-        return _read_embedded(inputs, n_constituents)
+        return _read_npz(embedded_sample(), inputs, n_constituents, str(description()["provenance"]))
     if source == "zenodo":
         from evonas.tasks import zenodo
 
@@ -136,16 +136,15 @@ def _data_file(name: str) -> Path:
     return Path(str(resources.files("evonas.tasks"))) / "data" / name
 
 
-def _read_embedded(inputs: Inputs, n_constituents: int) -> RawJets:
-    """The sample of the package, after a comparison with the checksum in its description."""
+def embedded_sample() -> Path:
+    """The archive of the embedded sample. Raises `DataError` if it is missing or not what `description` says."""
     path = _data_file("jets.npz")
     if not path.is_file():
         raise DataError("the embedded sample is missing; install the package again", path)
-    about = description()
-    expected, found = about["sha256"], hashlib.sha256(path.read_bytes()).hexdigest()
+    expected, found = description()["sha256"], hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
         raise DataError(f"checksum {found} is not that of jets.json, {expected}; install the package again", path)
-    return _read_npz(path, inputs, n_constituents, str(about["provenance"]))
+    return path
 
 
 def _read_npz(path: Path, inputs: Inputs, n_constituents: int, provenance: str) -> RawJets:

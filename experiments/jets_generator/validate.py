@@ -113,13 +113,13 @@ def reproduce(n_jets: int = 20) -> None:
 
 def soft_drop_mass(momenta: NDArray[np.float64], z_cut: float) -> tuple[float, int]:
     """Groomed mass and number of particles of a jet (n, 4), by merging the nearest pair until one branch is left."""
-    import generate
+    from substructure import polar, wrap
 
     # a branch: its momentum, the number of particles in it, and the two branches that it was merged from
     branches: list[Any] = [(momentum, 1, None) for momentum in momenta]
     while len(branches) > 1:
-        place = generate.polar(np.array([branch[0] for branch in branches]))
-        distance = np.hypot(place[:, None, 1] - place[None, :, 1], generate.wrap(place[:, None, 2] - place[None, :, 2]))
+        place = polar(np.array([branch[0] for branch in branches]))
+        distance = np.hypot(place[:, None, 1] - place[None, :, 1], wrap(place[:, None, 2] - place[None, :, 2]))
         np.fill_diagonal(distance, np.inf)
         i, j = sorted(int(k) for k in np.unravel_index(np.argmin(distance), distance.shape))
         second, first = branches.pop(j), branches.pop(i)
@@ -138,7 +138,8 @@ def soft_drop_mass(momenta: NDArray[np.float64], z_cut: float) -> tuple[float, i
 def definitions(n_jets: int = 200) -> None:
     """Compare grooming with `soft_drop_mass` and the correlators with sums over itertools, on random jets."""
     import fastjet
-    import generate
+    from jets import as_awkward, momenta_of
+    from substructure import correlators, polar, wrap
 
     rng = np.random.default_rng(11)
     mass_error = feature_error = 0.0
@@ -147,19 +148,19 @@ def definitions(n_jets: int = 200) -> None:
         pt, y, phi = rng.exponential(40, n) + 0.2, rng.normal(0, 0.25, n), rng.normal(3.1, 0.25, n)
         momenta = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(y), pt * np.cosh(y)], axis=1)
         clustering = fastjet.ClusterSequence(
-            generate.as_awkward([momenta]), fastjet.JetDefinition(fastjet.cambridge_algorithm, 100.0)
+            as_awkward([momenta]), fastjet.JetDefinition(fastjet.cambridge_algorithm, 100.0)
         )
         groomed = clustering.exclusive_jets_softdrop_grooming(
             njets=1, beta=0.0, symmetry_cut=0.1, symmetry_measure="scalar_z", R0=0.8
         )
-        core = generate.polar(generate.momenta_of(groomed["constituents"][0]))
+        core = polar(momenta_of(groomed["constituents"][0]))
         mass, count = soft_drop_mass(momenta, 0.1)
         assert count == len(core), "the groomed jets hold different particles"
         mass_error = max(mass_error, abs(mass - max(float(groomed["msoftdrop"][0]), 0.0)))
         z = core[:, 0] / core[:, 0].sum()
-        found = generate.correlators(z, core[:, 1].copy(), core[:, 2].copy())
+        found = correlators(z, core[:, 1].copy(), core[:, 2].copy())
         pairs = list(combinations(range(count), 2))
-        angle = {(i, j): np.hypot(core[i, 1] - core[j, 1], generate.wrap(core[i, 2] - core[j, 2])) for i, j in pairs}
+        angle = {(i, j): np.hypot(core[i, 1] - core[j, 1], wrap(core[i, 2] - core[j, 2])) for i, j in pairs}
         expected = [sum(z[i] * z[j] * angle[i, j] ** beta for i, j in pairs) for beta in (0, 1, 2)]
         for v in (3, 1, 2):
             for beta in (1, 2):

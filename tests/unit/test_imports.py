@@ -28,6 +28,7 @@ DOORS = {
     "qonnx": ("evonas/synthesis/_qonnx.py",),
     "onnx": ("evonas/synthesis/_onnx.py",),
     "onnxruntime": ("evonas/synthesis/_onnx.py",),
+    "google": ("evonas/synthesis/_onnx.py",),  # onnx's messages are protobuf's
     "pandas": ("evonas/study/_pandas.py",),
     "plotly": ("evonas/report/_plotly.py",),
     "requests": ("evonas/tasks/download.py",),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from alkaid.codegen import RTLModel
 
 from evonas.synthesis.graph import Port
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from alkaid.types import CombLogic
@@ -36,11 +35,6 @@ class RtlDesign:
     stages: int
     inputs: Port
     outputs: Port
-
-
-def _port(precisions: Sequence[Any]) -> Port:
-    signed, integer, fraction = zip(*precisions, strict=True)
-    return Port(tuple(map(bool, signed)), tuple(map(int, integer)), tuple(map(int, fraction)))
 
 
 def write_rtl(logic: CombLogic, directory: Path, part: str, clock_period_ns: float, module: str = TOP) -> RtlDesign:
@@ -68,8 +62,8 @@ def write_rtl(logic: CombLogic, directory: Path, part: str, clock_period_ns: flo
         int(model.reg_bits),
         int(sink.schedule.bias),
         sum(1 for name in model.fsm.logic if name.startswith("logic")),
-        _port(source.precisions),
-        _port(sink.precisions),
+        Port.of(source.precisions),
+        Port.of(sink.precisions),
     )
     description = {key: value for key, value in asdict(design).items() if key != "directory"}
     (directory / "ports.json").write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
