@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
-LUT_PER_COST = 1.15  # alkaid's cost takes rounding and saturation for cheaper than they are: measured on trained networks
+LUT_PER_COST = 1.15  # alkaid takes rounding and saturation for cheaper than they are: measured on trained networks
 CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of a shared layer's counters and flags
 
 

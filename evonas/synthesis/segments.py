@@ -68,7 +68,7 @@ def chain(graph: g.Graph) -> Chain:
         if is_shared(node):
             shared.append(node.name)
             stage[node.name] = len(shared)
-    last_use: dict[str, float] = dict.fromkeys(graph.outputs, len(shared) + 1.0)  # the outputs leave behind the last link
+    last_use: dict[str, float] = dict.fromkeys(graph.outputs, len(shared) + 1.0)  # they leave behind the last link
     for node in graph.nodes:
         for name in node.inputs:
             reader = stage[node.name] - (0.5 if is_shared(node) else 0)  # read between two logic stages

@@ -2,10 +2,10 @@
 
     python experiments/start_records/generate.py --out surrogates/pretrained/records.jsonl.gz --designs 300
 
-Specs are drawn from the default MLP space, half of them from its small end, because fronts live there, and a third more
-from the same space with shared multipliers in some layers; each network is trained on the embedded jets for a few epochs (cost depends on where weights end up, so random weights would teach the
-wrong thing), synthesised for the default target, and checked bit for bit. Resumable: what `--out` plus ".parts" holds
-is not made again.
+Specs are drawn from the default MLP space, half of them from its small end, because fronts live there, and half as many
+more from the same space with shared multipliers in some layers. Each network is trained on the embedded jets for a few
+epochs (cost depends on where weights end up, so random weights would teach the wrong thing), synthesised for the
+default target, and checked bit for bit. Resumable: what `--out` plus ".parts" holds is not made again.
 """
 
 from __future__ import annotations

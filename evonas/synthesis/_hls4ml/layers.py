@@ -1,0 +1,310 @@
+"""How each hls4ml layer is read: products, convolutions, pooling, merging and moving words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from evonas.synthesis import graph as g
+from evonas.synthesis._hls4ml import activations  # noqa: F401 - registers its rules
+from evonas.synthesis._hls4ml.reader import Layer, rule, unsupported
+from evonas.synthesis._hls4ml.windows import windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRATEGIES = {"latency", "distributed_arithmetic", "da", "unrolled", "resource", "resource_unrolled"}
+BLOCK_RAM_WORDS = 64  # weights that take turns at a multiplier before block RAM is the better store than LUTs
+
+
+@rule("Input")
+def _input(layer: Layer) -> list[g.Node]:
+    return [g.Input(**layer.common() | {"inputs": ()})]
+
+
+def implementation(layer: Layer) -> dict[str, Any]:
+    """Strategy and reuse factor of a product as fields of `Linear`.
+
+    "latency" with reuse factor 1 and "distributed_arithmetic" unroll into adders; any reuse factor above 1 and
+    "resource" take multipliers, with weights in block RAM where at least `BLOCK_RAM_WORDS` share one.
+    """
+    strategy, reuse = str(layer.get("strategy", "latency")).lower(), layer.integer("reuse_factor", 1)
+    wanted = str(
+        layer.raw.model.config.get_strategy(layer.raw) or "latency"
+    ).lower()  # hls4ml takes unknown for latency
+    for name in (strategy, wanted):
+        if name not in STRATEGIES:
+            unsupported(f"{layer.name}: Strategy {name} has no path to Verilog; one of {', '.join(sorted(STRATEGIES))}")
+    if strategy in ("resource", "resource_unrolled") or reuse > 1:
+        kind = "block_ram" if reuse >= BLOCK_RAM_WORDS else "dsp"
+        return {"implementation": kind, "reuse_factor": reuse}
+    return {"implementation": "distributed_arithmetic", "reuse_factor": 1}
+
+
+def _weight(layer: Layer, name: str = "weight") -> NDArray[np.float64]:
+    """Weights as the chosen product sees them: hls4ml's two-bit integer product takes -2 for +1."""
+    values = layer.values(name)
+    raw = layer.raw.weights[name].type.precision
+    product = layer.raw.model.config.backend.product_type(layer.raw.get_input_variable().type.precision, raw)
+    if product == "weight_ternary":
+        return np.where(values == 0, 0.0, np.where(values == -1, -1.0, 1.0))
+    if product != "mult":
+        unsupported(f"{layer.name}: hls4ml's product {product} has no path to Verilog")
+    return values
+
+
+def _once(layer: Layer, what: str) -> dict[str, Any]:
+    """For layers that are only ever unrolled: a reuse factor would be ignored, so it is refused."""
+    chosen = implementation(layer)
+    if chosen["implementation"] != "distributed_arithmetic":
+        unsupported(f"{layer.name}: {what} is only unrolled; set ReuseFactor 1 and Strategy Latency")
+    return chosen
+
+
+@rule("Dense")
+def _dense(layer: Layer) -> list[g.Node]:
+    weight = _weight(layer).reshape(layer.integer("n_in"), layer.integer("n_out"))
+    if int(np.prod(layer.input_shape())) != len(weight):
+        unsupported(f"{layer.name}: Dense on an input of shape {layer.input_shape()}; flatten it first")
+    order = _order_of_sum(layer, len(weight))
+    return [
+        g.Linear(
+            **layer.common(),
+            gather=order[None, None],
+            weight=weight[order][None],
+            bias=layer.values("bias").reshape(1, 1, -1),
+            weight_type=layer.weight_type("weight"),
+            accumulator=layer.type("accum_t"),
+            **implementation(layer),
+        )
+    ]
+
+
+def _order_of_sum(layer: Layer, n_in: int) -> NDArray[np.int64]:
+    """The order in which hls4ml's loops add products: with "resource" every reuse-th, from the first, the second..."""
+    step = layer.integer("reuse_factor", 1)
+    if str(layer.get("strategy")).lower() != "resource" or step > n_in:
+        return np.arange(n_in)
+    return np.concatenate([np.arange(first, n_in, step) for first in range(step)])
+
+
+@rule("Conv1D", "Conv2D", "PointwiseConv1D", "PointwiseConv2D", "Conv2DBatchnorm")
+def _convolution(layer: Layer) -> list[g.Node]:
+    patches = windows(layer)  # (P, taps, channels)
+    taps = patches.shape[1] * patches.shape[2]
+    return [
+        g.Linear(
+            **layer.common(),
+            gather=patches.reshape(1, -1, taps),
+            weight=_weight(layer).reshape(1, taps, -1),
+            bias=layer.values("bias").reshape(1, 1, -1),
+            weight_type=layer.weight_type("weight"),
+            accumulator=layer.type("accum_t"),
+            **_once(layer, "a convolution"),
+        )
+    ]
+
+
+@rule("DepthwiseConv1D", "DepthwiseConv2D")
+def _depthwise(layer: Layer) -> list[g.Node]:
+    if layer.integer("depth_multiplier", 1) != 1:
+        unsupported(f"{layer.name}: a depth multiplier above 1 (hls4ml's C++ does not have it either)")
+    patches = windows(layer)
+    return [
+        g.Linear(
+            **layer.common(),
+            gather=patches.transpose(2, 0, 1),
+            weight=_weight(layer).reshape(patches.shape[1], -1).T[:, :, None],
+            bias=layer.values("bias").reshape(1, -1, 1),
+            weight_type=layer.weight_type("weight"),
+            accumulator=layer.type("accum_t"),
+            **_once(layer, "a depthwise convolution"),
+        )
+    ]
+
+
+@rule("SeparableConv1D", "SeparableConv2D")
+def _separable(layer: Layer) -> list[g.Node]:
+    if layer.integer("depth_multiplier", 1) != 1:
+        unsupported(f"{layer.name}: a depth multiplier above 1 (hls4ml's C++ does not have it either)")
+    patches = windows(layer)
+    positions, taps, channels = patches.shape
+    middle = f"{layer.name}_depthwise"
+    once = _once(layer, "a separable convolution")
+    depthwise = g.Linear(
+        name=middle,
+        inputs=layer.feeds,
+        size=positions * channels,
+        result=layer.type("dw_output_t"),
+        gather=patches.transpose(2, 0, 1),
+        weight=layer.values("depthwise").reshape(taps, channels).T[:, :, None],
+        bias=np.zeros((1, channels, 1)),
+        weight_type=layer.weight_type("depthwise"),
+        accumulator=layer.type("depthwise_accum_t"),
+        **once,
+    )
+    pointwise = g.Linear(
+        **layer.common() | {"inputs": (middle,)},
+        gather=np.arange(positions * channels).reshape(1, positions, channels),
+        weight=layer.values("pointwise").reshape(1, channels, -1),
+        bias=layer.values("bias").reshape(1, 1, -1),
+        weight_type=layer.weight_type("pointwise"),
+        accumulator=layer.type("pointwise_accum_t"),
+        **once,
+    )
+    return [depthwise, pointwise]
+
+
+@rule("EinsumDense")
+def _einsum_dense(layer: Layer) -> list[g.Node]:
+    free, kernel, contracted, inplace = (
+        layer.integer(f"n_{name}") for name in ("free_data", "free_kernel", "contract", "inplace")
+    )
+    source = np.arange(int(np.prod(layer.get("inp_shape")))).reshape(layer.get("inp_shape"))
+    gather = source.transpose(layer.get("inp_tpose_idxs")).reshape(inplace, free, contracted)
+    weight = _weight(layer).reshape(inplace, contracted, kernel)
+    bias = np.broadcast_to(layer.values("bias").reshape(inplace, -1, kernel), (inplace, free, kernel))
+    inner = f"{layer.name}_products"
+    products = g.Linear(
+        **layer.common(inner),
+        gather=gather,
+        weight=weight,
+        bias=bias.transpose(1, 0, 2),
+        weight_type=layer.weight_type("weight"),
+        accumulator=layer.type("accum_t"),
+        **_once(layer, "an einsum with a kernel"),
+    )
+    order = np.arange(layer.size).reshape(free, inplace, kernel).transpose(1, 0, 2)  # (I, L0, L1), hls4ml's order
+    order = order.reshape(layer.get("out_interpert_shape")).transpose(layer.get("out_tpose_idxs"))
+    return [products, g.Rearrange(**layer.common() | {"inputs": (inner,)}, gather=order.ravel())]
+
+
+@rule("Einsum")
+def _einsum(layer: Layer) -> list[g.Node]:
+    free0, free1, contracted, inplace = (
+        layer.integer(f"n_{name}") for name in ("free0", "free1", "contract", "inplace")
+    )
+    _once(layer, "an einsum")
+    sides = []
+    for index, free in ((0, free0), (1, free1)):
+        shape = layer.get(f"inp{index}_shape")
+        words = np.arange(int(np.prod(shape))).reshape(shape).transpose(layer.get(f"inp{index}_tpose_idxs"))
+        sides.append(words.reshape(inplace, free, contracted))
+    left = np.broadcast_to(sides[0][:, :, None], (inplace, free0, free1, contracted)).reshape(-1, contracted)
+    right = np.broadcast_to(sides[1][:, None], (inplace, free0, free1, contracted)).reshape(-1, contracted)
+    order = (
+        np.arange(len(left)).reshape(layer.get("out_interpert_shape")).transpose(layer.get("out_tpose_idxs")).ravel()
+    )
+    return [
+        g.Contract(
+            **layer.common(),
+            left=left[order],
+            right=right[order],
+            accumulator=layer.type("accum_t"),
+            cast_products=layer.is_integer("accum_t"),
+        )
+    ]
+
+
+@rule("BatchNormalization", "ApplyAlpha")
+def _batch_normalisation(layer: Layer) -> list[g.Node]:
+    _once(layer, "batch normalisation")
+    scale = _weight(layer, "scale").ravel()
+    repeats = layer.size // len(scale)
+    bias = np.tile(layer.values("bias").ravel(), repeats)
+    return [g.Scale(**layer.common(), scale=np.tile(scale, repeats), bias=bias)]
+
+
+@rule("Pooling1D", "Pooling2D", "GlobalPooling1D", "GlobalPooling2D")
+def _pooling(layer: Layer) -> list[g.Node]:
+    patches = windows(layer)
+    gather = patches.transpose(0, 2, 1).reshape(layer.size, -1)
+    present = (gather != g.ABSENT).sum(axis=1)
+    kind: Literal["max", "mean"] = "max" if str(layer.get("pool_op")).lower() == "max" else "mean"
+    if kind == "max" and present.min() < gather.shape[1] and not layer.input_type().signed:
+        unsupported(
+            f"{layer.name}: hls4ml's padding of an unsigned type is half its range, not its least value; pad first"
+        )
+    padded = np.full_like(present, gather.shape[1])
+    lengths = padded if layer.get("count_pad", False) else present
+    if kind == "mean" and layer.is_integer("accum_t"):
+        unsupported(f"{layer.name}: a mean with an integer accum_t, which hls4ml's C++ divides as unsigned; use fixed")
+    return [g.Pool(**layer.common(), kind=kind, gather=gather, lengths=lengths, accumulator=layer.type("accum_t"))]
+
+
+@rule("Merge")
+def _merge(layer: Layer) -> list[g.Node]:
+    kind = str(layer.get("op")).lower()
+    small, large = sorted(
+        (layer.input_shape(index) for index in range(2)), key=lambda shape: (int(np.prod(shape)), len(shape))
+    )
+    if large[len(large) - len(small) :] != small:  # hls4ml repeats the smaller one from its beginning
+        unsupported(f"{layer.name}: {kind} of shapes {small} and {large}; make them equal first")
+    if kind not in ("add", "subtract", "multiply", "average", "maximum", "minimum"):
+        unsupported(f"{layer.name}: no path for the merge {kind}")
+    return [g.Merge(**layer.common(), kind=kind)]  # type: ignore[arg-type]
+
+
+@rule("Dot")
+def _dot(layer: Layer) -> list[g.Node]:
+    taps = np.arange(layer.input_shape()[0])[None]
+    return [g.Contract(**layer.common(), left=taps, right=taps, accumulator=layer.type("accum_t"), cast_products=True)]
+
+
+@rule("Concatenate")
+def _concatenate(layer: Layer) -> list[g.Node]:
+    first, second = (np.arange(int(np.prod(layer.input_shape(i)))).reshape(layer.input_shape(i)) for i in range(2))
+    axis = layer.integer("axis")
+    both = np.concatenate([first, second + first.size], axis=axis - 1 if axis > 0 else axis)
+    return [g.Rearrange(**layer.common(), gather=both.ravel())]
+
+
+@rule("Reshape")
+def _reshape(layer: Layer) -> list[g.Node]:
+    return [g.Rearrange(**layer.common(), gather=np.arange(layer.size))]
+
+
+@rule("Transpose")
+def _transpose(layer: Layer) -> list[g.Node]:
+    shape = layer.input_shape()
+    order = np.arange(layer.size).reshape(shape).transpose([int(axis) for axis in layer.get("perm")])
+    return [g.Rearrange(**layer.common(), gather=order.ravel())]
+
+
+@rule("ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D")
+def _pad_or_crop(layer: Layer) -> list[g.Node]:
+    layer.channels_last()
+    shape = layer.input_shape()
+    words = np.arange(int(np.prod(shape))).reshape(shape)
+    sides = [("left", "right")] if len(shape) == 2 else [("top", "bottom"), ("left", "right")]
+    if layer.raw.class_name.startswith("Zero"):
+        pads = [(layer.integer(f"pad_{low}"), layer.integer(f"pad_{high}")) for low, high in sides]
+        words = np.pad(words, [*pads, (0, 0)], constant_values=g.ABSENT)
+    else:
+        for axis, (low, high) in enumerate(sides):
+            keep = range(layer.integer(f"crop_{low}"), words.shape[axis] - layer.integer(f"crop_{high}"))
+            words = np.take(words, list(keep), axis=axis)
+    return [g.Rearrange(**layer.common(), gather=words.ravel())]
+
+
+@rule("Resize")
+def _resize(layer: Layer) -> list[g.Node]:
+    layer.channels_last()
+    if layer.get("algorithm") != "nearest":
+        unsupported(f"{layer.name}: resizing by {layer.get('algorithm')}; only nearest has a path")
+    shape, target = layer.input_shape(), layer.shape
+    words = np.arange(int(np.prod(shape))).reshape(shape)
+    for axis in range(len(shape) - 1):
+        words = np.take(words, np.arange(target[axis]) * shape[axis] // target[axis], axis=axis)
+    return [g.Rearrange(**layer.common(), gather=words.ravel())]
+
+
+@rule("Repack", "Clone")
+def _copy(layer: Layer) -> list[g.Node]:
+    return [g.Rearrange(**layer.common(), gather=np.arange(layer.size))]
+
+
+@rule("Embedding")
+def _embedding(layer: Layer) -> list[g.Node]:
+    return [g.Embedding(**layer.common(), vectors=layer.values("embeddings").reshape(layer.integer("vocab_size"), -1))]
