@@ -49,6 +49,7 @@ def build(
     layers: bool = False,
     csim: bool = False,
     reset: bool = False,
+    simulator: str = "yosys",
     vectors: Sequence[NDArray[np.floating]] | None = None,
     timeout_s: float = 3600.0,
     memory_limit_bytes: int | None = None,
@@ -58,13 +59,15 @@ def build(
     `synth` writes the Verilog and compares alkaid's interpreter; `cosim` simulates it clock by clock, `vsynth` maps it
     to cells, `export` adds scripts for Vivado, and `layers` makes and maps every layer by itself as well. `vectors`
     are real-valued inputs, one (n, ...) array per input tensor; by default 256 random ones over each input type.
-    `reset` removes an earlier build first. `csim` must be False: `predict` has its arithmetic. The report has hls4ml's
+    `simulator` is "yosys", which simulates at most the first 128 of them, "verilator", which simulates all and must be
+    installed, or "auto" (`firmware.choose`). `reset` removes an earlier build first. `csim` must be False: `predict` has its arithmetic. The report has hls4ml's
     keys (texts), and our own section "OpenRTL".
 
     Raises `ToolError` for a mismatch and for what a tool does, `ConfigurationError` for an unsuitable option.
     """
     if csim:
         raise ConfigurationError("csim", csim, "must be False: predict() already has the bits of the C simulation")
+    firmware.choose(simulator, 0)
     if not synth:
         return {}
     if reset:
@@ -73,7 +76,8 @@ def build(
     deadline = time.monotonic() + timeout_s
     make(graph, directory, part, clock_period_ns, vectors)
     limits: dict[str, Any] = {"timeout_s": deadline - time.monotonic(), "memory_limit_bytes": memory_limit_bytes}
-    report = finish(directory, part, clock_period_ns, cosim=cosim, vsynth=vsynth, export=export, **limits)
+    steps: dict[str, Any] = {"cosim": cosim, "vsynth": vsynth, "export": export, "simulator": simulator}
+    report = finish(directory, part, clock_period_ns, **steps, **limits)
     if layers:
         limits["timeout_s"] = deadline - time.monotonic()
         report["OpenRTL"]["layers"] = per_layer(graph, directory / "layers", part, clock_period_ns, **limits)
@@ -110,6 +114,7 @@ def finish(
     cosim: bool = True,
     vsynth: bool = True,
     export: bool = True,
+    simulator: str = "yosys",
     progress: Callable[[str], None] | None = None,
     timeout_s: float = 3600.0,
     memory_limit_bytes: int | None = None,
@@ -131,9 +136,9 @@ def finish(
     if cosim:
         say("RTL simulation")
         left = {"timeout_s": deadline - time.monotonic()}
-        outputs, _ = firmware.simulate(rtl, folder, figures, inputs, **bounds, **left)
+        outputs, _ = firmware.simulate(rtl, folder, figures, inputs, simulator=simulator, **bounds, **left)
         compare(inputs[: len(outputs)], expected[: len(outputs)], outputs, ("predict", "the Verilog's simulation"))
-        own["simulated_vectors"] = len(outputs)
+        own |= {"simulated_vectors": len(outputs), "simulator": firmware.choose(simulator, len(inputs))}
     if vsynth:
         say("logic synthesis")
         used, run = yosys.synthesise(rtl, folder, part, timeout_s=deadline - time.monotonic(), **bounds)

@@ -156,7 +156,7 @@ def simulate(
     run = ToolRun(compiled.seconds + ran.seconds, max(compiled.peak_memory_bytes, ran.peak_memory_bytes), compiled.log)
     taken, finished, outputs = _read(results)
     if not figures.handshake:
-        return outputs[figures.latency_cycles :], run
+        return outputs[figures.latency_cycles :][: len(words)], run
     _compare("input", "is taken", _schedule(taken, figures.initiation_interval, np.array(pauses)), taken)
     _compare("result", "comes", taken + figures.latency_cycles, finished)
     return outputs, run
@@ -173,7 +173,7 @@ def _compile(rtl: Path, directory: Path, figures: Figures, **bounds: Any) -> Too
         "INPUT_BITS": sum(figures.inputs.widths),
         "HANDSHAKE": int(figures.handshake),
         "RESET_EDGES": RESET_EDGES if figures.handshake else 0,
-        "DRAIN": figures.latency_cycles + (figures.initiation_interval if figures.handshake else 0),
+        "DRAIN": figures.latency_cycles + figures.initiation_interval,
     }
     command = [program, "--cc", "--exe", "--build", "--top-module", "dut", "--Mdir", "compiled", "-Wno-fatal"]
     command += ["-Wfuture-WIDTHTRUNC", "-Wno-lint", "--x-assign", "unique", "--x-initial", "unique", "-MAKEFLAGS", " ".join(OPTIMISATION)]

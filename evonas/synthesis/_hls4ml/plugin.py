@@ -18,8 +18,10 @@ import numpy as np
 from hls4ml.backends.fpga.fpga_backend import FPGABackend
 from hls4ml.backends.vitis.vitis_backend import VitisBackend
 from hls4ml.model.flow import register_flow
+from hls4ml.model.optimizer import model_optimizer
 from hls4ml.writer.writers import Writer
 
+from evonas.synthesis._hls4ml import faithful
 from evonas.synthesis._hls4ml.reader import read
 from evonas.synthesis.evaluate import evaluate, trace
 
@@ -99,11 +101,23 @@ class OpenRTLBackend(VitisBackend):  # type: ignore[misc]
             requires=[init],
             backend=self.name,
         )
-        requires = ["optimize", init, quantisation, optimisation]
+        check = register_flow(
+            "check", [f"{self.name.lower()}:check_hardware"], requires=[optimisation], backend=self.name
+        )
+        requires = ["optimize", init, quantisation, optimisation, check]
         self._default_flow = register_flow("ip", None, requires=requires, backend=self.name)
         self._writer_flow = register_flow(
             "write", ["make_stamp", f"{self.name.lower()}:write_hls"], requires=[self._default_flow], backend=self.name
         )
+
+    @model_optimizer()  # type: ignore[untyped-decorator]
+    def check_hardware(self, model: Any) -> None:
+        """The last pass of a conversion: a layer without hardware, or a front end's slip, is refused there and then.
+
+        Raises `ToolError` (UNSUPPORTED) naming the layer.
+        """
+        read(model)
+        faithful.check(model)
 
     def get_default_flow(self) -> str:
         """The flow that a conversion applies."""
