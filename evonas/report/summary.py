@@ -43,8 +43,8 @@ _PREDICTED = (
 _LOGIC_SYNTHESIS = (
     "Synthesised means logic synthesis without place and route: no wire delay, no congestion, no timing closure.",
     (
-        "LUT is the raw count of look-up-table cells before pairs share one physical LUT (O5/O6): ideal packing would "
-        "reach about 0.55 of it, and the truth lies between. Carry counts are CARRY4 cells."
+        "LUT is the raw count of look-up-table cells. Placement puts pairs of small ones into one site (O5/O6) and "
+        "gives every carry bit its own, so the number of sites differs by some per cent. Carry counts are CARRY4 cells."
     ),
     (
         "Delay comes from generic cell delays without wires and without DSP or BRAM paths: use it to compare designs "

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VECTORS = 256
 LIMITS = (
-    "Logic synthesis without place and route. LUT counts cells before two small ones share one; the delay has cell "
+    "Logic synthesis without place and route. LUT counts cells; lut_packed estimates their sites. The delay has cell "
     "delays and no wires, so it compares designs and promises no clock. CSynthesisReport has estimates from before "
     "logic synthesis, VivadoSynthReport the cells that yosys counted."
 )
@@ -59,9 +59,9 @@ def build(
     `synth` writes the Verilog and compares alkaid's interpreter; `cosim` simulates it clock by clock, `vsynth` maps it
     to cells, `export` adds scripts for Vivado, and `layers` makes and maps every layer by itself as well. `vectors`
     are real-valued inputs, one (n, ...) array per input tensor; by default 256 random ones over each input type.
-    `simulator` is "yosys", which simulates at most the first 128 of them, "verilator", which simulates all and must be
-    installed, or "auto" (`firmware.choose`). `reset` removes an earlier build first. `csim` must be False: `predict` has its arithmetic. The report has hls4ml's
-    keys (texts), and our own section "OpenRTL".
+    `simulator` is "yosys", which is shown the first 128 of them at most, "verilator", which is shown all of them and
+    must be installed, or "auto" (see `firmware.choose`). `reset` removes an earlier build first. `csim` must be False:
+    `predict` has its arithmetic. The report has hls4ml's keys (texts), and our own section "OpenRTL".
 
     Raises `ToolError` for a mismatch and for what a tool does, `ConfigurationError` for an unsuitable option.
     """

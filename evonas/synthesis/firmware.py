@@ -27,7 +27,7 @@ SIMULATORS = ("yosys", "verilator", "auto")
 
 
 def choose(simulator: str, vectors: int) -> str:
-    """"yosys" or "verilator": for "auto" verilator if it is installed and there are at least 1000 `vectors`.
+    """The simulator that is meant: by "auto" verilator, if it is installed and there are at least 1000 `vectors`.
 
     Raises `ConfigurationError` for a simulator that does not exist.
     """

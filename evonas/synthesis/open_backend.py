@@ -5,7 +5,7 @@ work through their weights one after the other (`LayerSpec.strategy` "reuse"): t
 `initiation_interval` edges, through a handshake.
 
 Needs no licence. What its numbers are and are not: logic synthesis without place and route. LUT is the raw count of
-LUT cells before two small ones are packed into one (inverters, which packing absorbs, are not counted), carries are
+LUT cells; placement packs small pairs into one site and gives every carry bit its own (`lut_packed`). Carries are
 CARRY4 cells, and the delay has cell delays of the 7 series and no wires, so it orders designs and promises no clock.
 """
 

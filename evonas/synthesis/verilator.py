@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,17 +22,18 @@ from evonas.synthesis.process import ToolRun, run_tool
 from evonas.synthesis.rtl.simulation import RESET_EDGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from evonas.synthesis.figures import Figures
 
 PROGRAM = "verilator"
-OPTIMISATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")  # of the C++: more costs more than it gains
-# Reads "pause word" lines and writes "in edge" when an input is taken, "out edge word" when there is a result; words
-# are hexadecimal, 32 bits to a group of 8 digits. It ends when DRAIN edges pass with no input offered or none taken.
+SIMULATION = "Vdut"  # the program that it makes
+NEWER_WARNINGS = ("-Wfuture-WIDTHTRUNC",)  # the Verilog names them; verilator before 5.008 takes that for an error
+OPTIMISED_EDGES = 150_000  # clock edges from which optimising the C++ takes less time than it saves: measured
+# Reads lines "pause word", writes "in edge" when an input is taken and "out edge word" when there is a result; words
+# are hexadecimal. It ends when `drain` edges pass in which no input is taken or paused for.
 BENCH = r"""
 #include "Vdut.h"
 #include <cstdint>
@@ -72,6 +75,7 @@ int main(int, char** argv) {
     Vdut dut{&context};
     std::ifstream stimulus{argv[1]};
     std::FILE* results = std::fopen(argv[2], "w");
+    const uint64_t reset_edges = std::stoull(argv[3]), drain = std::stoull(argv[4]);
     if (!stimulus || !results) return 2;
     std::size_t pause = 0;
     std::string digits;
@@ -82,15 +86,15 @@ int main(int, char** argv) {
         if (waiting) word = parse(digits);
     };
     next();
-    for (uint64_t edge = 0, quiet = 0; quiet < DRAIN; ++edge) {
-        const bool offered = waiting && edge >= RESET_EDGES && pause == 0;
+    for (uint64_t edge = 0, quiet = 0; quiet < drain; ++edge) {
+        const bool offered = waiting && edge >= reset_edges && pause == 0;
         drive(dut.model_inp, offered ? word : invert(word));
         dut.clk = 0;
 #if HANDSHAKE
-        dut.rst = edge < RESET_EDGES;
+        dut.rst = edge < reset_edges;
         dut.in_valid = offered;
         dut.eval();
-        const bool taken = offered && dut.in_ready, result = edge >= RESET_EDGES && dut.out_valid;
+        const bool taken = offered && dut.in_ready, result = edge >= reset_edges && dut.out_valid;
 #else
         dut.eval();
         const bool taken = offered, result = true;
@@ -104,7 +108,7 @@ int main(int, char** argv) {
         dut.clk = 1;
         dut.eval();
         quiet = waiting && !offered || taken ? 0 : quiet + 1;
-        if (waiting && edge >= RESET_EDGES && pause) --pause;
+        if (waiting && edge >= reset_edges && pause) --pause;
         if (taken) next();
     }
     dut.final();
@@ -126,63 +130,79 @@ def simulate(
     gaps: Sequence[int] = (),
     *,
     timeout_s: float,
-    memory_limit_bytes: int | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    **bounds: Any,
 ) -> tuple[list[int], ToolRun]:
-    """Send the input `words` through the Verilog under `rtl`; one output word for each. Files go to `directory`.
+    """Compile the Verilog under `rtl` and send the input `words` through it; one output word for each.
 
-    Without a handshake a word comes at each clock edge, and its output is read `figures.latency_cycles` edges later.
-    Behind one each word is offered `gaps[k]` clock edges after the one before it was taken (0, also for gaps that are
-    not given: at the next edge), as in `rtl.simulation.simulate`. Raises `ToolError`: MISMATCH unless each word is
-    taken and each result comes at the very edge that initiation interval and latency say, TOOL_MISSING without
-    verilator or what it needs, and what `run_tool` raises. The `ToolRun` is compiling and simulating together.
+    `gaps` and what is raised as for `run`, and by `compile_verilog`; `bounds` (memory_limit_bytes, cancelled) and
+    `timeout_s` as for `run_tool`. The `ToolRun` is both together. Files go to `directory`.
     """
     deadline = time.monotonic() + timeout_s
-    bounds: dict[str, Any] = {"memory_limit_bytes": memory_limit_bytes, "cancelled": cancelled}
-    compiled = _compile(rtl, directory, figures, timeout_s=timeout_s, **bounds)
-    stimulus, results = directory / "stimulus.txt", directory / "results.txt"
-    digits = 8 * -(-sum(figures.inputs.widths) // 32)
-    pauses = [*gaps[: len(words)], *[0] * (len(words) - len(gaps))]
-    stimulus.write_text("".join(f"{pause} {word:0{digits}x}\n" for pause, word in zip(pauses, words, strict=True)))
-    results.unlink(missing_ok=True)
-    ran = run_tool(
-        [str((directory / "compiled" / "Vdut").resolve()), stimulus.name, results.name],
-        name="the simulation compiled by verilator",
-        log=directory / "simulation.log",
-        cwd=directory,
-        timeout_s=deadline - time.monotonic(),
-        **bounds,
-    )
-    run = ToolRun(compiled.seconds + ran.seconds, max(compiled.peak_memory_bytes, ran.peak_memory_bytes), compiled.log)
-    taken, finished, outputs = _read(results)
-    if not figures.handshake:
-        return outputs[figures.latency_cycles :][: len(words)], run
-    _compare("input", "is taken", _schedule(taken, figures.initiation_interval, np.array(pauses)), taken)
-    _compare("result", "comes", taken + figures.latency_cycles, finished)
-    return outputs, run
+    edges = len(words) * figures.initiation_interval
+    first = compile_verilog(rtl, directory, figures, optimise=edges > OPTIMISED_EDGES, timeout_s=timeout_s, **bounds)
+    outputs, second = run(directory, figures, words, gaps, timeout_s=deadline - time.monotonic(), **bounds)
+    peak = max(first.peak_memory_bytes, second.peak_memory_bytes)
+    return outputs, ToolRun(first.seconds + second.seconds, peak, first.log)
 
 
-def _compile(rtl: Path, directory: Path, figures: Figures, **bounds: Any) -> ToolRun:
-    """Make the program `directory`/compiled/Vdut."""
+def compile_verilog(rtl: Path, directory: Path, figures: Figures, *, optimise: bool = False, **bounds: Any) -> ToolRun:
+    """Make the program `directory`/Vdut of the Verilog under `rtl`, whose ports are those of `figures`.
+
+    `optimise` is for long simulations. Raises `ToolError`: TOOL_MISSING without verilator, make or a C++ compiler, and
+    what `run_tool` raises, which has the `bounds`.
+    """
     program = find_program()
     if program is None:
         raise ToolError(FailureKind.TOOL_MISSING, f"{PROGRAM} is not on PATH")
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "bench.cpp").write_text(BENCH)
-    defines = {
-        "INPUT_BITS": sum(figures.inputs.widths),
-        "HANDSHAKE": int(figures.handshake),
-        "RESET_EDGES": RESET_EDGES if figures.handshake else 0,
-        "DRAIN": figures.latency_cycles + figures.initiation_interval,
-    }
-    command = [program, "--cc", "--exe", "--build", "--top-module", "dut", "--Mdir", "compiled", "-Wno-fatal"]
-    command += ["-Wfuture-WIDTHTRUNC", "-Wno-lint", "--x-assign", "unique", "--x-initial", "unique", "-MAKEFLAGS", " ".join(OPTIMISATION)]
-    command += ["-CFLAGS", " ".join(f"-D{name}={value}" for name, value in defines.items()), "bench.cpp"]
-    command += [str(file.resolve()) for file in yosys.sources(rtl)]
-    shutil.rmtree(directory / "compiled", ignore_errors=True)
-    return run_tool(
-        command, name=PROGRAM, log=directory / "verilator.log", cwd=directory, diagnose=_diagnose, **bounds
+    (directory / SIMULATION).unlink(missing_ok=True)
+    defines = f"-DINPUT_BITS={sum(figures.inputs.widths)} -DHANDSHAKE={int(figures.handshake)}"
+    levels = f"OPT_FAST={'-O1' if optimise else '-O0'} OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+    command = [program, "--cc", "--exe", "--build", "--top-module", "dut", "--Mdir", "compiled"]
+    command += ["--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal", "-Wno-lint", *NEWER_WARNINGS]
+    command += ["-MAKEFLAGS", levels, "-CFLAGS", defines, "bench.cpp", "design.v"]
+    with TemporaryDirectory(prefix="evonas-verilator-") as name:  # make cannot work where a path has a space
+        scratch = Path(name)
+        (scratch / "bench.cpp").write_text(BENCH)
+        (scratch / "design.v").write_text("\n".join(file.read_text() for file in yosys.sources(rtl)))
+        log = directory / "verilator.log"
+        ran = run_tool(command, name=PROGRAM, log=log, cwd=scratch, diagnose=_diagnose, **bounds)
+        shutil.copy(scratch / "compiled" / "Vdut", directory / SIMULATION)
+    return ran
+
+
+def run(
+    directory: Path, figures: Figures, words: Sequence[int], gaps: Sequence[int] = (), **bounds: Any
+) -> tuple[list[int], ToolRun]:
+    """Send the input `words` through what was compiled in `directory`; one output word for each.
+
+    Each word is offered `gaps[k]` clock edges after the one before it was taken (0, also for gaps that are not given:
+    at the next edge), as in `rtl.simulation.simulate`; in between, `model_inp` has a word that does not count. Without
+    a handshake the output is read `figures.latency_cycles` edges later. With one, raises `ToolError` (MISMATCH) unless
+    each word is taken and each result comes at the very edge that initiation interval and latency say. Also raises
+    what `run_tool` does.
+    """
+    reset = RESET_EDGES if figures.handshake else 0
+    digits = 8 * -(-sum(figures.inputs.widths) // 32)
+    pauses = [*gaps[: len(words)], *[0] * (len(words) - len(gaps))]
+    lines = [f"{pause} {word:0{digits}x}\n" for pause, word in zip(pauses, words, strict=True)]
+    (directory / "stimulus.txt").write_text("".join(lines))
+    (directory / "results.txt").unlink(missing_ok=True)
+    program = str((directory / SIMULATION).resolve())
+    drain = figures.latency_cycles + figures.initiation_interval
+    ran = run_tool(
+        [program, "stimulus.txt", "results.txt", str(reset), str(drain)],
+        name="the simulation that verilator made",
+        log=directory / "simulation.log",
+        cwd=directory,
+        **bounds,
     )
+    taken, finished, outputs = _read(directory / "results.txt")
+    if not figures.handshake:
+        return [outputs[edge] for edge in taken + figures.latency_cycles], ran
+    _compare("input", "is taken", _schedule(taken, figures.initiation_interval, np.array(pauses, np.int64)), taken)
+    _compare("result", "comes", taken + figures.latency_cycles, finished)
+    return outputs, ran
 
 
 def _diagnose(log: str) -> FailureKind | None:
@@ -210,7 +230,8 @@ def _schedule(taken: NDArray[np.int64], interval: int, pauses: NDArray[np.int64]
     following = taken[: len(pauses) - 1]
     busy_until = np.concatenate([[RESET_EDGES], following + interval])
     offered = np.concatenate([[RESET_EDGES], following + 1]) + pauses[: len(following) + 1]
-    return np.maximum(busy_until, offered)
+    edges: NDArray[np.int64] = np.maximum(busy_until, offered)
+    return edges
 
 
 def _compare(what: str, happens: str, expected: NDArray[np.int64], found: NDArray[np.int64]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COMPILE = """#!/bin/sh
-exec g++ -O0 -std=c++11 -fPIC -shared -fno-gnu-unique -Ifirmware/ap_types -I. \\
+exec g++ -O0 -DNDEBUG -std=c++11 -fPIC -shared -fno-gnu-unique -Ifirmware/ap_types -I. \\
   -D WEIGHTS_DIR="\\"$PWD/firmware/weights\\"" unity.cpp -o {library}
 """
 

@@ -189,8 +189,8 @@ def _einsum(layer: Layer) -> list[g.Node]:
     sides = []
     for index, free in ((0, free0), (1, free1)):
         shape = layer.get(f"inp{index}_shape")
-        words = np.arange(int(np.prod(shape))).reshape(shape).transpose(layer.get(f"inp{index}_tpose_idxs"))
-        sides.append(words.reshape(inplace, free, contracted))
+        source = np.arange(int(np.prod(shape))).reshape(shape).transpose(layer.get(f"inp{index}_tpose_idxs"))
+        sides.append(source.reshape(inplace, free, contracted))
     left = np.broadcast_to(sides[0][:, :, None], (inplace, free0, free1, contracted)).reshape(-1, contracted)
     right = np.broadcast_to(sides[1][:, None], (inplace, free0, free1, contracted)).reshape(-1, contracted)
     order = (

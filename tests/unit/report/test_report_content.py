@@ -128,7 +128,7 @@ def test_counts_of_the_summary(reader: Reader) -> None:
 
 
 def test_limits_are_stated(reader: Reader) -> None:
-    for words in ("without place and route", "O5/O6", "about 0.55", "never as a clock frequency", "CARRY4"):
+    for words in ("without place and route", "O5/O6", "some per cent", "never as a clock frequency", "CARRY4"):
         assert words in reader.text
 
 
