@@ -161,19 +161,20 @@ def lut_estimate(layer: SharedDense) -> float:
     The form of `surrogates.shared_multipliers.lut`, with the multipliers that these very weights take.
     """
     plan, (left, _) = layer.schedule, layer.product_widths
-    accumulators = plan.lanes * layer.accumulator.width
-    inputs = plan.taps * left * math.ceil((plan.positions - 1) / 3)
+    accumulators = int(layer.live.any(axis=1).sum()) * layer.accumulator.width
+    inputs = int(layer.live.any(axis=0).sum()) * left * math.ceil((plan.positions - 1) / 3)
     weights = _weight_bits(layer) if layer.storage == "distributed" else 0
     return float(_tree_bits(layer) + accumulators + inputs + weights + CONTROL_CELLS)
 
 
 def ff_estimate(layer: SharedDense) -> float:
     """Flip-flops of a shared layer: held inputs, operands, products, trees, accumulators and earlier outputs."""
-    plan, (left, right) = layer.schedule, layer.product_widths
-    held = layer.weight.shape[0] * left if layer.reuse_factor > 1 else 0
+    left, right = layer.product_widths
+    held = int(layer.weight.any(axis=1).sum()) * left if layer.reuse_factor > 1 else 0
     words = layer.multipliers * (left + right) + _tree_bits(layer)
-    outputs = layer.weight.shape[1] * layer.accumulator.width
-    return float(plan.taps * left + held + _weight_bits(layer) + words + outputs + CONTROL_CELLS)
+    outputs = int(layer.weight.any(axis=0).sum()) * layer.accumulator.width
+    operands = int(layer.live.any(axis=0).sum()) * left
+    return float(operands + held + _weight_bits(layer) + words + outputs + CONTROL_CELLS)
 
 
 def _weight_bits(layer: SharedDense) -> int:
@@ -183,7 +184,7 @@ def _weight_bits(layer: SharedDense) -> int:
 
 def _tree_bits(layer: SharedDense) -> float:
     """Bits of all sums in the adder trees; a sum has a bit more than its terms."""
-    lanes = layer.schedule.lanes
+    lanes = max(int(layer.live.any(axis=1).sum()), 1)
     live, bits = float(layer.live.sum()) / lanes, 0.0
     for level in range(1, layer.schedule.tree_levels + 1):
         live = max(live / 2, 1.0)
