@@ -58,14 +58,16 @@ def relative_errors(truth: Floats, predicted: Floats) -> Floats:
 
 
 def r_squared(truth: Floats, predicted: Floats) -> float | None:
-    """1 - residual / total sum of squares in native units; `None` below two points or without any spread."""
+    """1 - residual / total sum of squares in native units; `None` below two points, without spread, or infinite."""
     truth, predicted = _checked(truth, predicted)
     if len(truth) < 2 or np.ptp(truth) == 0:
         return None
     # scaled first, so that neither tiny nor huge costs leave the range of floats
     scale = float(np.ptp(truth))
     total = float(np.sum(((truth - truth.mean()) / scale) ** 2))
-    return float(1 - np.sum(((truth - predicted) / scale) ** 2) / total)
+    with np.errstate(over="ignore"):
+        value = float(1 - np.sum(((truth - predicted) / scale) ** 2) / total)
+    return value if np.isfinite(value) else None
 
 
 def smape(truth: Floats, predicted: Floats) -> float | None:
