@@ -101,7 +101,7 @@ def deep_sets(out: Path, constituents: int, bits: int, largest: int) -> dict[str
         model = hls4ml.converters.convert_from_pytorch_model(
             network, hls_config=config, backend="OpenRTL", output_dir=str(out)
         )
-    weights = sum(parameter.numel() for parameter in network.parameters()) * 1
+    weights = sum(parameter.numel() for parameter in network.parameters())
     began = time.process_time()
     report = model.build(vsynth=weights <= largest, cosim=weights <= largest, timeout_s=5400.0)
     estimate, cells = report["CSynthesisReport"], report.get("VivadoSynthReport")
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--largest", type=int, default=4000, help="weights of the largest design to synthesise")
+    parser.add_argument("--only", default="", help="only the networks with this in their name")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "results.json"
@@ -154,7 +155,7 @@ def main() -> None:
     name = "Deep Sets, 8 constituents, 8 bit, random weights"
     jobs[name] = lambda: deep_sets(options.out / name, 8, 8, options.largest)
     for name, job in jobs.items():
-        if any(row["name"] == name for row in rows):
+        if any(row["name"] == name for row in rows) or options.only not in name:
             continue
         rows.append(job())
         path.write_text(json.dumps(rows, indent=1) + "\n")
