@@ -1,4 +1,4 @@
-"""A `Graph` as Verilog: cut into links, each link made, and all of them joined; and its numbers in hls4ml's form."""
+"""A `Graph` as Verilog: cut into links, each link made, and all of them joined; with estimates of its cells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
-LUT_PER_COST = 1.15  # alkaid takes rounding and saturation for cheaper than they are: measured on trained networks
+# alkaid takes rounding and saturation for cheaper than they are: fitted to 31 trained networks of up to 5,000 weight
+# bits after logic synthesis (median error 4 %); 12 to 16 % too much for 16-64-32-32-5, whose casts weigh less.
+LUT_PER_COST = 1.15
 CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of a shared layer's counters and flags
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from surrogates import HardwareTarget
 
-SUFFIXES = (".onnx", ".keras", ".h5")
-
 
 def load(path: Path, target: HardwareTarget, directory: Path, precision: str, reuse_factor: int, strategy: str) -> Any:
     """hls4ml's `ModelGraph` for OpenRTL of a file; `precision` is the default type of everything that has none.

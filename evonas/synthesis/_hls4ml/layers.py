@@ -30,9 +30,8 @@ def implementation(layer: Layer) -> dict[str, Any]:
     "resource" take multipliers, with weights in block RAM where at least `BLOCK_RAM_WORDS` share one.
     """
     strategy, reuse = str(layer.get("strategy", "latency")).lower(), layer.integer("reuse_factor", 1)
-    wanted = str(
-        layer.raw.model.config.get_strategy(layer.raw) or "latency"
-    ).lower()  # hls4ml takes unknown for latency
+    # What the user wrote: hls4ml takes a strategy that it does not know for "latency".
+    wanted = str(layer.raw.model.config.get_strategy(layer.raw) or "latency").lower()
     for name in (strategy, wanted):
         if name not in STRATEGIES:
             unsupported(f"{layer.name}: Strategy {name} has no path to Verilog; one of {', '.join(sorted(STRATEGIES))}")

@@ -134,9 +134,10 @@ class OpenRTLBackend(VitisBackend):  # type: ignore[misc]
         io_type: str | None = "io_parallel",
         **other: Any,
     ) -> dict[str, Any]:
-        """What `convert_from_*` puts into the configuration; an unknown argument is an error, not ignored.
+        """What `convert_from_*` puts into the configuration.
 
-        Raises `ConfigurationError` for a part without a synthesis flow, and for io_stream.
+        `other` are Vitis's arguments for its C++ project, which there is none of here. Raises `ConfigurationError` for
+        a part without a synthesis flow, and for io_stream.
         """
         from evonas.errors import ConfigurationError
         from evonas.synthesis.parts import family
@@ -157,8 +158,7 @@ class OpenRTLBackend(VitisBackend):  # type: ignore[misc]
         """Exact outputs, as of hls4ml's C simulation: flat (n, words), a list if there are several outputs."""
         if sim != "csim":
             raise ValueError(f"sim = {sim!r}: `build` simulates the Verilog; here only 'csim', the exact interpreter")
-        inputs = x if isinstance(x, list | tuple) else [x]
-        data = [_batched(array, node.size) for array, node in zip(inputs, graph_of(model).inputs, strict=True)]
+        data = _inputs(model, x)
         outputs = [out.astype(data[0].dtype) for out in evaluate(graph_of(model), *data)]
         if len(data[0]) == 1:
             outputs = [out[0] for out in outputs]
@@ -166,10 +166,8 @@ class OpenRTLBackend(VitisBackend):  # type: ignore[misc]
 
     def trace(self, model: Any, x: Any) -> dict[str, NDArray[np.float64]]:
         """What leaves every layer, by name, in the layer's shape: hls4ml's `ModelGraph.trace` needs its C library."""
-        inputs = x if isinstance(x, list | tuple) else [x]
-        data = [_batched(array, node.size) for array, node in zip(inputs, graph_of(model).inputs, strict=True)]
         shapes = {layer.name: layer.get_output_variable().shape for layer in model.get_layers()}
-        values = trace(graph_of(model), *data)
+        values = trace(graph_of(model), *_inputs(model, x))
         return {name: values[name].reshape(-1, *shape) for name, shape in shapes.items() if name in values}
 
     def build(self, model: Any, **options: Any) -> dict[str, Any]:
@@ -179,6 +177,12 @@ class OpenRTLBackend(VitisBackend):  # type: ignore[misc]
         directory = Path(model.config.get_output_dir())
         part, period = model.config.get_config_value("Part"), float(model.config.get_config_value("ClockPeriod"))
         return build(graph_of(model), directory, part=part, clock_period_ns=period, **options)
+
+
+def _inputs(model: Any, x: Any) -> list[NDArray[np.floating]]:
+    """One (n, size) array per input tensor, of an array or a list of them."""
+    inputs = x if isinstance(x, list | tuple) else [x]
+    return [_batched(array, node.size) for array, node in zip(inputs, graph_of(model).inputs, strict=True)]
 
 
 def _batched(array: Any, size: int) -> NDArray[np.floating]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Rule = "Callable[[Layer], list[g.Node]]"
 RULES: dict[str, Callable[[Layer], list[g.Node]]] = {}
 
 
