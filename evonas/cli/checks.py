@@ -81,7 +81,7 @@ def all_checks(directory: Path) -> list[Check]:
         *(_package(name, purpose) for name, purpose in PACKAGES),
         check_surrogates(),
         check_pyosys(),
-        check_openrtl(),
+        *_guarded("package", "hls4ml: OpenRTL", check_openrtl),
         *(_tool(names, purpose) for names, purpose in TOOLS),
         *_guarded("data", "embedded jets", check_jets),
         *_guarded("data", "start records", check_records),
@@ -140,7 +140,9 @@ def check_pyosys() -> Check:
 def check_openrtl() -> Check:
     """Whether hls4ml offers the backend OpenRTL: it only prints why it could not load one."""
     code = "import hls4ml; print(hls4ml.backends.get_available_backends())"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
     if "openrtl" in (done.stdout.splitlines() or [""])[-1]:
         return Check("package", "hls4ml: OpenRTL", Verdict.OK, "registered", "a backend of hls4ml itself")
     why = next((line for line in done.stdout.splitlines() if "OpenRTL" in line), "not registered")

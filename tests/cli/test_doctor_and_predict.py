@@ -29,6 +29,7 @@ def test_doctor_in_json(evonas):
     assert {c["verdict"] for c in data["checks"]} <= {"ok", "missing", "warning", "failed"}
     assert checks["surrogates"]["verdict"] == "ok"
     assert checks["pyosys"]["verdict"] == "ok"
+    assert checks["hls4ml: OpenRTL"]["verdict"] == "ok"
     assert checks["embedded jets"]["found"] == "checksum right"
     assert all(checks[name]["group"] == "machine" for name in ("cores", "memory", "disk"))
 
