@@ -19,7 +19,7 @@ import numpy as np
 from evonas.errors import FailureKind, ToolError
 from evonas.synthesis import yosys
 from evonas.synthesis.process import ToolRun, run_tool
-from evonas.synthesis.rtl.simulation import RESET_EDGES
+from evonas.synthesis.rtl.simulation import RESET_EDGES, check_edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,8 +200,9 @@ def run(
     taken, finished, outputs = _read(directory / "results.txt")
     if not figures.handshake:
         return [outputs[edge] for edge in taken + figures.latency_cycles], ran
-    _compare("input", "is taken", _schedule(taken, figures.initiation_interval, np.array(pauses, np.int64)), taken)
-    _compare("result", "comes", taken + figures.latency_cycles, finished)
+    expected = _schedule(taken, figures.initiation_interval, np.array(pauses, np.int64))
+    check_edges("input", "is taken", expected.tolist(), taken.tolist())
+    check_edges("result", "comes", (taken + figures.latency_cycles).tolist(), finished.tolist())
     return outputs, ran
 
 
@@ -232,15 +233,3 @@ def _schedule(taken: NDArray[np.int64], interval: int, pauses: NDArray[np.int64]
     offered = np.concatenate([[RESET_EDGES], following + 1]) + pauses[: len(following) + 1]
     edges: NDArray[np.int64] = np.maximum(busy_until, offered)
     return edges
-
-
-def _compare(what: str, happens: str, expected: NDArray[np.int64], found: NDArray[np.int64]) -> None:
-    """Raise `ToolError` (MISMATCH) naming the first edge at which the Verilog does not keep to the schedule."""
-    common = min(len(expected), len(found))
-    wrong = np.flatnonzero(expected[:common] != found[:common])
-    if len(wrong) == 0 and len(expected) == len(found):
-        return
-    index = int(wrong[0]) if len(wrong) else common
-    right, edge = (int(edges[index]) if index < len(edges) else None for edges in (expected, found))
-    message = f"{what} {index} of the Verilog {happens} at clock edge {edge}, not {right} as scheduled"
-    raise ToolError(FailureKind.MISMATCH, message)

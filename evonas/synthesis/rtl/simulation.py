@@ -64,9 +64,9 @@ def simulate(
         yosys.read_waveform(text, port, len(stimulus)) for port in ("out_valid", "in_ready", "in_valid", "model_out")
     )
     taken = [edge for edge in range(RESET_EDGES, len(stimulus)) if offered[edge] == 1 and ready[edge] != 0]
-    _compare("input", "is taken", accepted, taken)
+    check_edges("input", "is taken", accepted, taken)
     finished = [edge for edge in range(RESET_EDGES, len(stimulus)) if valid[edge] != 0]
-    _compare("result", "comes", [edge + design.latency_cycles for edge in accepted], finished)
+    check_edges("result", "comes", [edge + design.latency_cycles for edge in accepted], finished)
     outputs: list[int] = []
     for edge in finished:
         word = result[edge]
@@ -96,7 +96,7 @@ def _stimulus(design: Timed, words: Sequence[int], gaps: Sequence[int], accepted
     return stimulus + [0] * (design.latency_cycles + design.initiation_interval)
 
 
-def _compare(what: str, happens: str, expected: Sequence[int], found: Sequence[int]) -> None:
+def check_edges(what: str, happens: str, expected: Sequence[int], found: Sequence[int]) -> None:
     """Raise `ToolError` (MISMATCH) naming the first edge at which the Verilog does not keep to the schedule."""
     for index, (right, edge) in enumerate(zip_longest(expected, found)):
         if right != edge:
