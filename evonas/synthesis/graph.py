@@ -55,7 +55,8 @@ class Linear(Node):
     its own too, and every partial sum, k ascending. Weights and biases are already cast to their types; `bias` has
     shape (P, G, F) or (1, G, F).
 
-    `implementation` and `reuse_factor` say how it becomes hardware; they do not change a bit.
+    `implementation`, `reuse_factor` and `parallel` say how it becomes hardware; they do not change a bit. Multipliers
+    that are shared compute `parallel` of the P positions at the same time; unrolled into adders, all are.
     """
 
     gather: NDArray[np.int64]
@@ -65,6 +66,7 @@ class Linear(Node):
     accumulator: FixedPoint
     implementation: Implementation = "distributed_arithmetic"
     reuse_factor: int = 1
+    parallel: int = 1
 
 
 @final

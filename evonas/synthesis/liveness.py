@@ -20,11 +20,8 @@ def live_words(graph: g.Graph) -> dict[str, NDArray[np.bool_]]:
     live = {node.name: np.full(node.size, node.name in graph.outputs) for node in graph.nodes}
     for node in reversed(graph.nodes):
         wanted = live[node.name]
-        if isinstance(node, g.Linear):
-            groups, positions, _ = node.gather.shape
-            outputs = wanted.reshape(positions, groups, -1).transpose(1, 0, 2)  # (G, P, F)
-            reads = np.einsum("gpf,gkf->gpk", outputs, node.weight != 0)
-            _mark(live[node.inputs[0]], node.gather[reads])
+        if isinstance(node, g.Linear | g.Pool):
+            _mark(live[node.inputs[0]], _read(node, wanted))
         elif isinstance(node, g.Rearrange):
             ends = np.cumsum([live[name].size for name in node.inputs])
             read = node.gather[wanted & (node.gather != g.ABSENT)]
@@ -42,17 +39,31 @@ def live_words(graph: g.Graph) -> dict[str, NDArray[np.bool_]]:
     return live
 
 
+def _read(node: g.Linear | g.Pool, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """What the windows read for the words that are wanted."""
+    if isinstance(node, g.Pool):
+        return node.gather[wanted]
+    groups, positions, _ = node.gather.shape
+    outputs = wanted.reshape(positions, groups, -1).transpose(1, 0, 2)  # (G, P, F)
+    reads: NDArray[np.bool_] = np.einsum("gpf,gkf->gpk", outputs, node.weight != 0)
+    return node.gather[reads]
+
+
 def _mark(live: NDArray[np.bool_], words: NDArray[np.int64]) -> None:
     live[words[words != g.ABSENT]] = True
 
 
 def without_dead_weights(graph: g.Graph) -> g.Graph:
-    """The same outputs, with the weights and biases of dense layers' dead words set to zero."""
+    """The same outputs; what no word needs that lives, weights and biases are zero and windows read nothing."""
     live = live_words(graph)
-    nodes: list[g.Node] = []
-    for node in graph.nodes:
-        if isinstance(node, g.Linear) and node.gather.shape[:2] == (1, 1) and not live[node.name].all():
-            keep = live[node.name]
-            node = replace(node, weight=node.weight * keep, bias=node.bias * keep)
-        nodes.append(node)
+    nodes = [_pruned(node, live[node.name]) if isinstance(node, g.Linear) else node for node in graph.nodes]
     return g.Graph(tuple(nodes), graph.outputs)
+
+
+def _pruned(node: g.Linear, live: NDArray[np.bool_]) -> g.Linear:
+    """The layer without the outputs of a group that are dead at all positions, and without dead positions."""
+    groups, positions, _ = node.gather.shape
+    words = live.reshape(positions, groups, -1)
+    keep, read = np.asarray(words.any(axis=0)), np.asarray(words.any(axis=(1, 2)))
+    gather = np.where(read[:, None], node.gather, g.ABSENT) if read.any() else node.gather
+    return replace(node, gather=gather, weight=node.weight * keep[:, None], bias=node.bias * keep)

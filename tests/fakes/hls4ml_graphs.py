@@ -175,6 +175,21 @@ def model(parts: Sequence[Branch], directory: Path, backend: str) -> ModelGraph:
         return ModelGraph.from_layer_list(config, layers, inputs, [part.layers[-1]["name"] for part in parts])
 
 
+def repair(firmware: Path) -> None:
+    """Let hls4ml's C++ be compiled with any types.
+
+    The headers' assertions forbid rounding by more than a word's width, and the LSTM that keeps no state hands its
+    products the types of the input and of the result, so that it needs both to be `accum_t`; GRU has it right.
+    """
+    source, header = firmware / "dut.cpp", firmware / "nnet_utils" / "nnet_recurrent.h"
+    source.write_text("#define NDEBUG\n" + source.read_text())
+    text, wrong = header.read_text(), "nnet::dense<data_T, res_T, typename CONFIG_T::mult_config"
+    right = "nnet::dense<{}, typename CONFIG_T::accum_t, typename CONFIG_T::mult_config"
+    for number, kind in (("1", "data_T"), ("2", "res_T")):
+        text = text.replace(f"{wrong}{number}", right.format(kind) + number)
+    header.write_text(text)
+
+
 def mismatches(parts: Sequence[Branch], directory: Path, count: int) -> list[str]:
     """What differs between OpenRTL's exact arithmetic and the C simulation of Vitis: one line for each branch."""
     data = [array for part in parts for array in part.vectors(count)]
@@ -182,10 +197,7 @@ def mismatches(parts: Sequence[Branch], directory: Path, count: int) -> list[str
     ours = evaluate(graph, *data)
     reference = model(parts, directory / "vitis", "Vitis")
     _hls4ml.write(reference)
-    source = (
-        directory / "vitis" / "firmware" / "dut.cpp"
-    )  # the headers' assertions forbid rounding by more than a word's width
-    source.write_text("#define NDEBUG\n" + source.read_text())
+    repair(directory / "vitis" / "firmware")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         simulated = _hls4ml.simulate(reference, *data)

@@ -103,14 +103,22 @@ def along(
     return tuple(shape), tuple(kernel), attributes
 
 
-@kind("conv1d", "conv2d", "pointwise1d", "pointwise2d")
+@kind(
+    *("conv1d", "conv2d", "pointwise1d", "pointwise2d"),
+    *("resource_conv1d", "resource_conv2d", "resource_pointwise1d", "resource_pointwise2d"),
+)
 def convolution(b: Branch, name: str) -> None:
     dimensions = int(name[-2])
-    shape, kernel, attributes = along(b, dimensions, pointwise=name.startswith("pointwise"))
+    shape, kernel, attributes = along(b, dimensions, pointwise="pointwise" in name)
     channels, filters = b.whole(1, 3), b.whole(1, 3)
     types, data = weights(b, *kernel, channels, filters, bias=filters)
+    options = {}
+    if name.startswith("resource"):  # hls4ml's C++ is right up to as many products as a filter has
+        n_in = int(np.prod(kernel)) * channels
+        reuse = b.pick(*(factor for factor in range(1, n_in + 1) if n_in % factor == 0))
+        options = {"Strategy": "Resource", "ReuseFactor": reuse, "ParallelizationFactor": b.pick(1, 1, 2, 3, 99)}
     b.layer(
-        f"Conv{dimensions}D", [b.input(*shape, channels)], types | results(b),
+        f"Conv{dimensions}D", [b.input(*shape, channels)], types | results(b), options,
         n_chan=channels, n_filt=filters, **attributes, **data,
     )  # fmt: skip
 
@@ -364,6 +372,28 @@ def einsum_dense(b: Branch) -> None:
         out_shape=out,
         **data,
     )
+
+
+@kind("gru", "gru_torch", "lstm", "lstm_torch")
+def recurrent(b: Branch, name: str) -> None:
+    """Torch has its own order of gates in GRU, and hls4ml a second bias of LSTM only for torch."""
+    steps, features, units = b.whole(1, 4), b.whole(1, 3), b.whole(1, 3)
+    width = (3 if name.startswith("gru") else 4) * units
+    types, data = weights(b, features, width, bias=width)
+    more_types, more_data = weights(b, units, width, name="recurrent_weight", bias=width)
+    types |= {name.replace("bias", "recurrent_bias"): chosen for name, chosen in more_types.items()}
+    data |= {name.replace("bias", "recurrent_bias"): numbers for name, numbers in more_data.items()}
+    tables = {"table_t": b.type((4, 18), (1, 4)), "table_size": b.pick(1024, 256, 100), "static": b.pick(True, False)}
+    accumulator = b.type((4, 18), (1, 6), signed=b.pick(True, True, False))
+    types |= {"accum": b.integer_or(accumulator), "result": b.integer_or(b.type((3, 12), (0, 4)))}
+    if name.endswith("torch"):
+        data["pytorch"] = True
+    b.layer(
+        name.split("_")[0].upper(), [b.input(steps, features)], types, tables,
+        n_timesteps=steps, n_in=features, n_out=units, return_sequences=b.pick(True, False), return_state=False,
+        activation=b.pick("tanh", "tanh", "relu", "sigmoid"), recurrent_activation=b.pick("sigmoid", "sigmoid", "relu"),
+        **data,
+    )  # fmt: skip
 
 
 @kind("embedding")

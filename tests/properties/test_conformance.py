@@ -12,13 +12,19 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="hls4ml's C simulation needs g++"),
 ]
 PRODUCTS = (
-    "dense dense_resource dense_ternary dense_on_rows conv1d conv2d depthwise1d separable1d einsum_dense batch_norm"
+    "dense dense_resource dense_ternary dense_on_rows conv1d conv2d depthwise1d separable1d einsum_dense batch_norm "
+    "resource_conv1d resource_conv2d resource_pointwise1d resource_conv1d"
 )
 WINDOWS = "max_pool1d average_pool2d global_max2d global_average1d multiply maximum dot einsum reshape transpose pad1d"
 FUNCTIONS = (
     "leaky_relu prelu elu selu relu6 sigmoid tanh hard_tanh ternary_tanh softmax_stable softmax_latency embedding"
 )
-KINDS = (f"{PRODUCTS} relu add concatenate", f"{WINDOWS} crop1d resize2d", f"{FUNCTIONS} quantiser_narrow")
+KINDS = (
+    f"{PRODUCTS} relu add concatenate",
+    f"{WINDOWS} crop1d resize2d",
+    f"{FUNCTIONS} quantiser_narrow",
+    "gru gru_torch lstm lstm_torch gru lstm_torch",
+)
 
 
 @pytest.mark.parametrize("seed", range(len(KINDS)))

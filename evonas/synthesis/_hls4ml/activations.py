@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable
 from ctypes.util import find_library
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,13 @@ NEGATIVE: dict[str, Function] = {
 SELU_TYPE = FixedPoint(False, 16, 1)
 
 
-def _symmetric(layer: Layer, name: str) -> g.Node:
+def symmetric(layer: Layer, name: str, common: dict[str, Any]) -> g.Node:
+    """The table of an activation function, with the layer's table type and size; `common` as of `Layer.common`."""
     half, function = SYMMETRIC[name]
     size = layer.integer("table_size", 1024)
     x = (2 * half * (np.arange(size) - size / 2.0) / size).astype(np.float32)
     values = layer.cast("table_t", function(x))
-    return g.Table(**layer.common(), scale=size / (2 * half), offset=size // 2, values=values)
+    return g.Table(**common, scale=size / (2 * half), offset=size // 2, values=values)
 
 
 def _negative(layer: Layer, name: str) -> g.Node:
@@ -102,7 +104,7 @@ def _activation(layer: Layer) -> list[g.Node]:
     if name == "ternary_tanh":
         return _ternary_tanh(layer)
     if name in SYMMETRIC:
-        return [_symmetric(layer, name)]
+        return [symmetric(layer, name, layer.common())]
     if name not in NEGATIVE:
         unsupported(f"no path from hls4ml's activation {name} (layer {layer.name}) to hardware")
     return [_negative(layer, name)]

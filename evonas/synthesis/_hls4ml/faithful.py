@@ -30,10 +30,11 @@ def check(model: Any) -> None:
     """Raise `ToolError` (UNSUPPORTED) if a model that came from torch computes something else than the network."""
     found = deviation(model)
     if found is not None and not found <= LARGEST_DEVIATION:
+        how = f"differ by {found:.0%} of their spread" if not np.isinf(found) else "have other shapes"
         message = (
-            f"hls4ml's model is not the torch network: without any rounding its outputs differ by {found:.0%} of "
-            "their spread. hls4ml drops slices such as x[:, 4:] without a word, and channels_last_conversion='off' "
-            "leaves the weights of Linear untransposed"
+            f"hls4ml's model is not the torch network: without any rounding its outputs {how}. hls4ml drops slices "
+            "such as x[:, 4:] without a word, gives only the last step of a recurrent layer, and "
+            "channels_last_conversion='off' leaves the weights of Linear untransposed"
         )
         raise ToolError(FailureKind.UNSUPPORTED, message)
 
@@ -46,7 +47,7 @@ def deviation(model: Any) -> float | None:
     graph = read(model, unrounded=True)
     inputs = [np.random.default_rng(0).normal(size=(SAMPLES, *shape)) for shape in shapes(model)]
     ours = unrounded(graph, *inputs)
-    theirs = torch_outputs(network, [torch_layout(model, data) for data in inputs])
+    theirs = torch_outputs(network, [torch_layout(model, data, index) for index, data in enumerate(inputs)])
     return max(min(_distance(mine, torch) for torch in _layouts(its)) for mine, its in zip(ours, theirs, strict=True))
 
 
@@ -55,10 +56,17 @@ def shapes(model: Any) -> list[tuple[int, ...]]:
     return [tuple(int(n) for n in variable.shape) for variable in model.get_input_variables()]
 
 
-def torch_layout(model: Any, data: Words) -> Words:
-    """An input as the torch network takes it: "internal" conversion leaves the user to put the channels last."""
+def torch_layout(model: Any, data: Words, index: int) -> Words:
+    """Input number `index` as the torch network takes it.
+
+    "internal" conversion leaves the user to put the channels last; "full" transposes, but for a single channel hls4ml
+    takes the transposition out and wants that input with its channel last.
+    """
     conversion = str(model.config.config["HLSConfig"].get("Model", {}).get("ChannelsLastConversion", "full")).lower()
-    return np.moveaxis(data, -1, 1) if conversion == "internal" else data
+    given = model.config.config.get("InputShape")
+    wanted = given[index] if isinstance(given, list) else given
+    single = wanted is not None and data.shape[1:] != tuple(wanted) and data.shape[-1] == 1
+    return np.moveaxis(data, -1, 1) if conversion == "internal" or single else data
 
 
 def torch_outputs(network: Any, inputs: list[Words]) -> list[Words]:

@@ -10,6 +10,7 @@ from evonas.synthesis import graph as g
 from evonas.synthesis._hls4ml import activations, words  # noqa: F401 - register their rules
 from evonas.synthesis._hls4ml.reader import Layer, rule, unsupported
 from evonas.synthesis._hls4ml.windows import windows
+from surrogates.reuse import nearest_legal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,18 +42,6 @@ def implementation(layer: Layer) -> dict[str, Any]:
     return {"implementation": "distributed_arithmetic", "reuse_factor": 1}
 
 
-def _weight(layer: Layer, name: str = "weight") -> NDArray[np.float64]:
-    """Weights as the chosen product sees them: hls4ml's two-bit integer product takes -2 for +1."""
-    values = layer.values(name)
-    raw = layer.raw.weights[name].type.precision
-    product = layer.raw.model.config.backend.product_type(layer.raw.get_input_variable().type.precision, raw)
-    if product == "weight_ternary":
-        return np.where(values == 0, 0.0, np.where(values == -1, -1.0, 1.0))
-    if product != "mult":
-        unsupported(f"{layer.name}: hls4ml's product {product} has no path to Verilog")
-    return values
-
-
 def _once(layer: Layer, what: str) -> dict[str, Any]:
     """For layers that are only ever unrolled: a reuse factor would be ignored, so it is refused."""
     chosen = implementation(layer)
@@ -63,10 +52,10 @@ def _once(layer: Layer, what: str) -> dict[str, Any]:
 
 @rule("Dense")
 def _dense(layer: Layer) -> list[g.Node]:
-    weight = _weight(layer).reshape(layer.integer("n_in"), layer.integer("n_out"))
+    weight = layer.kernel().reshape(layer.integer("n_in"), layer.integer("n_out"))
     if int(np.prod(layer.input_shape())) != len(weight):
         unsupported(f"{layer.name}: Dense on an input of shape {layer.input_shape()}; flatten it first")
-    order = _order_of_sum(layer, len(weight))
+    order = _order_of_sum(layer, len(weight), layer.integer("reuse_factor", 1))
     return [
         g.Linear(
             **layer.common(),
@@ -80,9 +69,8 @@ def _dense(layer: Layer) -> list[g.Node]:
     ]
 
 
-def _order_of_sum(layer: Layer, n_in: int) -> NDArray[np.int64]:
-    """The order in which hls4ml's loops add products: with "resource" every reuse-th, from the first, the second..."""
-    step = layer.integer("reuse_factor", 1)
+def _order_of_sum(layer: Layer, n_in: int, step: int) -> NDArray[np.int64]:
+    """The order in which hls4ml's loops add products: with "resource" every `step`-th, from the first, the second..."""
     if str(layer.get("strategy")).lower() != "resource" or step > n_in:
         return np.arange(n_in)
     return np.concatenate([np.arange(first, n_in, step) for first in range(step)])
@@ -92,15 +80,20 @@ def _order_of_sum(layer: Layer, n_in: int) -> NDArray[np.int64]:
 def _convolution(layer: Layer) -> list[g.Node]:
     patches = windows(layer)  # (P, taps, channels)
     taps = patches.shape[1] * patches.shape[2]
+    chosen = implementation(layer)
+    if str(layer.get("strategy")).lower() == "resource":  # hls4ml forgets its correction where it goes on to pointwise
+        chosen["reuse_factor"] = nearest_legal(chosen["reuse_factor"], taps, layer.shape[-1])
+    order = _order_of_sum(layer, taps, chosen["reuse_factor"])
     return [
         g.Linear(
             **layer.common(),
-            gather=patches.reshape(1, -1, taps),
-            weight=_weight(layer).reshape(1, taps, -1),
+            gather=patches.reshape(1, -1, taps)[:, :, order],
+            weight=layer.kernel().reshape(1, taps, -1)[:, order],
             bias=layer.values("bias").reshape(1, 1, -1),
             weight_type=layer.weight_type("weight"),
             accumulator=layer.type("accum_t"),
-            **_once(layer, "a convolution"),
+            parallel=len(patches) // layer.integer("n_partitions"),
+            **chosen,
         )
     ]
 
@@ -109,16 +102,20 @@ def _convolution(layer: Layer) -> list[g.Node]:
 def _depthwise(layer: Layer) -> list[g.Node]:
     if layer.integer("depth_multiplier", 1) != 1:
         unsupported(f"{layer.name}: a depth multiplier above 1 (hls4ml's C++ does not have it either)")
-    patches = windows(layer)
+    patches, chosen = windows(layer), implementation(layer)
+    factor, taps = chosen["reuse_factor"], patches.shape[1]
+    if taps % factor:  # hls4ml's rule takes the products of all channels for those of one
+        unsupported(f"{layer.name}: ReuseFactor {factor} of a depthwise convolution must divide its {taps} taps")
     return [
         g.Linear(
             **layer.common(),
             gather=patches.transpose(2, 0, 1),
-            weight=_weight(layer).reshape(patches.shape[1], -1).T[:, :, None],
+            weight=layer.kernel().reshape(patches.shape[1], -1).T[:, :, None],
             bias=layer.values("bias").reshape(1, -1, 1),
             weight_type=layer.weight_type("weight"),
             accumulator=layer.type("accum_t"),
-            **_once(layer, "a depthwise convolution"),
+            parallel=len(patches) // layer.integer("n_partitions"),
+            **chosen,
         )
     ]
 
@@ -162,7 +159,7 @@ def _einsum_dense(layer: Layer) -> list[g.Node]:
     )
     source = np.arange(int(np.prod(layer.get("inp_shape")))).reshape(layer.get("inp_shape"))
     gather = source.transpose(layer.get("inp_tpose_idxs")).reshape(inplace, free, contracted)
-    weight = _weight(layer).reshape(inplace, contracted, kernel)
+    weight = layer.kernel().reshape(inplace, contracted, kernel)
     bias = np.broadcast_to(layer.values("bias").reshape(inplace, -1, kernel), (inplace, free, kernel))
     inner = f"{layer.name}_products"
     products = g.Linear(
@@ -209,7 +206,7 @@ def _einsum(layer: Layer) -> list[g.Node]:
 @rule("BatchNormalization", "ApplyAlpha")
 def _batch_normalisation(layer: Layer) -> list[g.Node]:
     _once(layer, "batch normalisation")
-    scale = _weight(layer, "scale").ravel()
+    scale = layer.kernel("scale").ravel()
     repeats = layer.size // len(scale)
     bias = np.tile(layer.values("bias").ravel(), repeats)
     return [g.Scale(**layer.common(), scale=np.tile(scale, repeats), bias=bias)]

@@ -21,7 +21,7 @@ from hls4ml.model.flow import register_flow
 from hls4ml.model.optimizer import model_optimizer
 from hls4ml.writer.writers import Writer
 
-from evonas.synthesis._hls4ml import faithful
+from evonas.synthesis._hls4ml import attention, faithful
 from evonas.synthesis._hls4ml.reader import read
 from evonas.synthesis.evaluate import evaluate, trace
 
@@ -40,6 +40,7 @@ def register(*, register_backend: Callable[..., None], register_writer: Callable
     """What hls4ml calls once while it is imported; the backend asks for its writer by name, so that comes first."""
     register_writer(NAME, OpenRTLWriter)
     register_backend(NAME, OpenRTLBackend)
+    attention.register()
 
 
 @final

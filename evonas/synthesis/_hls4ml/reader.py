@@ -125,6 +125,17 @@ class Layer:
         read = np.array([float(text) for text in variable], np.float64).reshape(variable.data.shape)
         return self.weight_type(weight).quantise(read)
 
+    def kernel(self, weight: str = "weight") -> NDArray[np.float64]:
+        """Weights as the chosen product sees them: hls4ml's two-bit integer product takes -2 for +1."""
+        values = self.values(weight)
+        raw = self.raw.weights[weight].type.precision
+        product = self.raw.model.config.backend.product_type(self.raw.get_input_variable().type.precision, raw)
+        if product == "weight_ternary":
+            return np.where(values == 0, 0.0, np.where(values == -1, -1.0, 1.0))
+        if product != "mult":
+            unsupported(f"{self.name}: hls4ml's product {product} has no path to Verilog")
+        return values
+
     def cast(self, attribute: str, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values cast to a type attribute."""
         exact = values.astype(np.float64)
@@ -162,7 +173,7 @@ def read(model: Any, *, unrounded: bool = False) -> g.Graph:
 
     `unrounded` leaves the weights as they were trained, for a comparison with the network that was converted.
     """
-    from evonas.synthesis._hls4ml import layers  # noqa: F401 - fills RULES
+    from evonas.synthesis._hls4ml import layers, recurrent  # noqa: F401 - fill RULES
 
     if model.config.get_config_value("IOType") != "io_parallel":
         unsupported(f"IOType {model.config.get_config_value('IOType')}: only io_parallel has a path to Verilog")

@@ -35,6 +35,17 @@ class Convolutions(nn.Module):
         return self.second(self.pool(self.relu(self.first(x))))
 
 
+class Image(nn.Module):
+    """hls4ml does not transpose an input of one channel, and wants that channel last."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.flat, self.last = nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(27, 2)
+
+    def forward(self, x):
+        return self.last(self.flat(self.conv(x)))
+
+
 class Sliced(Convolutions):
     def forward(self, x):
         return super().forward(x[:, :, 2:])
@@ -58,7 +69,11 @@ def converted(network, shape, conversion="full", precision="fixed<6,2>"):
 
 
 @pytest.mark.parametrize("conversion", ["full", "internal"])
-@pytest.mark.parametrize(("network", "shape"), [(Block(), (6,)), (Convolutions(), (2, 8))], ids=["dense", "conv1d"])
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(Block(), (6,)), (Convolutions(), (2, 8)), (Image(), (1, 5, 5))],
+    ids=["dense", "conv1d", "one channel"],
+)
 def test_what_is_converted_well_agrees_whatever_the_precision(network, shape, conversion):
     network.train()
     model = converted(network, shape, conversion)

@@ -12,6 +12,7 @@ import hls4ml
 import numpy as np
 import pytest
 
+from evonas.errors import ToolError
 from evonas.synthesis import _hls4ml
 
 pytestmark = [
@@ -21,15 +22,15 @@ pytestmark = [
 SAMPLES = 300
 
 
-def both(convert, data, directory):
+def both(convert, directory, *data):
     """Outputs of OpenRTL and of the C simulation of a network that `convert(backend, output_dir)` converts."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours, reference = (convert(backend, str(directory / backend)) for backend in ("OpenRTL", "Vitis"))
     ours.compile()
     _hls4ml.write(reference)
-    predicted = ours.predict(data).reshape(len(data), -1)
-    return predicted, _hls4ml.simulate(reference, data).astype(predicted.dtype)
+    predicted = ours.predict(list(data)).reshape(len(data[0]), -1)
+    return predicted, _hls4ml.simulate(reference, *data).astype(predicted.dtype)
 
 
 @pytest.mark.parametrize("granularity", ["name", "model"])
@@ -61,7 +62,7 @@ def test_torch(granularity, tmp_path):
         )
 
     data = np.random.default_rng(0).normal(size=(SAMPLES, 2, 4, 4)).astype(np.float32)
-    ours, simulated = both(convert, data, tmp_path)
+    ours, simulated = both(convert, tmp_path, data)
     assert np.array_equal(ours, simulated)
 
 
@@ -75,34 +76,110 @@ def keras_networks():
     hidden = layers.QBatchNormDense(6)(layers.QDense(10, activation="relu")(vector))
     image = keras.layers.Input((6, 5, 2))
     filtered = keras.layers.MaxPooling2D(2)(layers.QConv2D(3, 3, activation="relu", padding="same")(image))
+    query, memory = keras.layers.Input((4, 4)), keras.layers.Input((3, 4))
+    attention, linformer = layers.QMultiHeadAttention(2, 2), layers.QLinformerAttention(2, 3, 2)
     return {
+        "attention": keras.Model(query, layers.QDense(2)(attention(attention(query)))),
+        "attention_to_another": keras.Model([query, memory], layers.QMultiHeadAttention(3, 2)(query, memory)),
+        "linformer": keras.Model(query, linformer(query, query)),
         "einsum": keras.Model(rows, layers.QDense(3)(layers.QGlobalAveragePooling1D()(mixed))),
         "softmax": keras.Model(vector, layers.QSoftmax()(layers.QDense(5)(hidden))),
         "convolution": keras.Model(image, layers.QDense(3)(keras.layers.Flatten()(filtered))),
     }
 
 
-@pytest.mark.parametrize("name", ["einsum", "softmax", "convolution"])
+@pytest.mark.parametrize("name", ["einsum", "softmax", "convolution", "attention", "attention_to_another", "linformer"])
 def test_keras_with_bits_of_its_own_for_every_weight(name, tmp_path):
     network = keras_networks()[name]
     from hgq.utils import trace_minmax
     from keras import ops
 
     rng = np.random.default_rng(0)
-    data = rng.normal(size=(SAMPLES, *network.input_shape[1:])).astype(np.float32)
+    data = [rng.normal(size=(SAMPLES, *source.shape[1:])).astype(np.float32) for source in network.inputs]
     for layer in network.layers:
         for variable in layer.variables:
             if variable.name in ("f", "i", "b") and variable.shape:
                 changed = ops.convert_to_numpy(variable) + rng.integers(-2, 3, variable.shape)
                 variable.assign(np.clip(changed, -1, 7))
-    trace_minmax(network, data, verbose=False)
+    whole = data if len(data) > 1 else data[0]
+    trace_minmax(network, whole, verbose=False)
 
     def convert(backend, directory):
         return hls4ml.converters.convert_from_keras_model(network, backend=backend, output_dir=directory)
 
-    ours, simulated = both(convert, data, tmp_path)
+    ours, simulated = both(convert, tmp_path, *data)
     assert np.array_equal(ours, simulated)
-    assert np.array_equal(ours, np.array(ops.convert_to_numpy(network(data))).reshape(SAMPLES, -1))
+    assert np.array_equal(ours, np.array(ops.convert_to_numpy(network(whole))).reshape(SAMPLES, -1))
+
+
+def recurrent(*kinds, **options):
+    """A Keras network of recurrent layers, all but the last with whole sequences."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="keras is an optional front end")
+    keras.utils.set_random_seed(0)
+    source = words = keras.layers.Input((4, 3))
+    for index, kind in enumerate(kinds, start=1):
+        own = {"return_sequences": index < len(kinds), "bias_initializer": "uniform"} | options
+        words = getattr(keras.layers, kind)(3, **own)(words)
+    return keras.Model(source, words)
+
+
+def converted(network, backend, directory, *, accumulator="fixed<16,6>"):
+    config = hls4ml.utils.config_from_keras_model(
+        network, granularity="name", backend=backend, default_precision="fixed<16,6>"
+    )
+    for layer in config["LayerName"].values():
+        layer["Precision"]["accum"] = accumulator
+    with contextlib.redirect_stdout(io.StringIO()):
+        return hls4ml.converters.convert_from_keras_model(
+            network, hls_config=config, backend=backend, output_dir=str(directory)
+        )
+
+
+def test_recurrent_layers_of_keras(tmp_path):
+    network = recurrent("GRU", "LSTM", "GRU")
+    data = np.random.default_rng(0).normal(size=(SAMPLES, 4, 3)).astype(np.float32)
+    ours, simulated = both(lambda backend, directory: converted(network, backend, directory), tmp_path, data)
+    assert np.array_equal(ours, simulated)
+    assert np.abs(ours - network.predict(data, verbose=0)).max() < 0.05
+
+
+def test_simple_recurrent_layers_of_keras_are_those_of_hls4ml_for_quartus(tmp_path):
+    """Its C++ for Vitis has none, and that for Quartus other tables, so with a function that needs no table."""
+    network = recurrent("SimpleRNN", activation="relu", return_sequences=True)
+    data = np.random.default_rng(0).normal(size=(SAMPLES, 4, 3))
+    ours, quartus = (
+        converted(network, backend, tmp_path / backend, accumulator="fixed<34,12>")
+        for backend in ("OpenRTL", "Quartus")
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        quartus.compile()
+    assert np.array_equal(ours.predict(data), quartus.predict(data))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"go_backwards": True}, "go_backwards"),
+        ({"reset_after": False}, "reset_after=True"),
+        ({"activation": "gelu"}, "activation gelu"),
+    ],
+    ids=str,
+)
+def test_what_hls4ml_would_leave_out_of_a_recurrent_layer(options, named, tmp_path):
+    with pytest.raises(ToolError, match=named):
+        converted(recurrent("GRU", **options), "OpenRTL", tmp_path)
+
+
+@pytest.mark.parametrize("option", ["use_causal_mask", "return_attention_scores"])
+def test_what_hls4ml_would_leave_out_of_attention(option, tmp_path):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="keras is an optional front end")
+    layers = pytest.importorskip("hgq.layers", reason="HGQ2 is an optional front end")
+    query = keras.layers.Input((4, 4))
+    network = keras.Model(query, layers.QMultiHeadAttention(2, 2)(query, **{option: True}))
+    with pytest.raises(ToolError, match=option):
+        hls4ml.converters.convert_from_keras_model(network, backend="OpenRTL", output_dir=str(tmp_path))
 
 
 def test_qonnx(tmp_path):
@@ -146,5 +223,5 @@ def test_qonnx(tmp_path):
             model, hls_config=config, backend=backend, output_dir=directory
         )
 
-    ours, simulated = both(convert, rng.normal(0, 2, (SAMPLES, 8)).astype(np.float32), tmp_path)
+    ours, simulated = both(convert, tmp_path, rng.normal(0, 2, (SAMPLES, 8)).astype(np.float32))
     assert np.array_equal(ours, simulated)

@@ -16,9 +16,10 @@ from hls4ml.model.types import (
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.models.fixed_point import FixedPoint
-from evonas.synthesis import _hls4ml
+from evonas.synthesis import _hls4ml, firmware
 from evonas.synthesis._hls4ml import reader
 from evonas.synthesis.evaluate import evaluate
+from evonas.synthesis.openrtl import emit
 
 SIGNED = FixedPoint(True, 8, 3)
 UNSIGNED = FixedPoint(False, 8, 3)
@@ -61,7 +62,7 @@ def test_unknown_strategy_and_reuse_that_is_not_honoured(tmp_path):
     refused(part, tmp_path, "blayer1", "Strategy fancy")
     for options in ({"ReuseFactor": 2}, {"Strategy": "Resource"}):
         part = branch()
-        KINDS["conv1d"](part)
+        KINDS["einsum_dense"](part)
         part.config["blayer1"] |= options
         refused(part, tmp_path, "blayer1", "ReuseFactor 1")
 
@@ -72,6 +73,36 @@ def test_resource_strategy_adds_in_the_order_of_its_loops(tmp_path):
     node = read(part, tmp_path).nodes[-1]
     assert node.gather.ravel().tolist() == [0, 2, 1, 3]
     assert (node.implementation, node.reuse_factor) == ("dsp", 2)
+
+
+def depthwise(part, **options):
+    """Three taps on four positions of two channels."""
+    types, size = {"weight": SIGNED, "bias": SIGNED, "accum": WIDE, "result": WIDE}, {"in_width": 4, "out_width": 4}
+    attributes = size | {"filt_width": 3, "stride_width": 1, "pad_left": 1, "pad_right": 1, "depth_multiplier": 1}
+    data = {"depthwise_data": np.arange(6.0).reshape(3, 2, 1) / 4 - 0.5, "bias_data": np.array([0.25, -1])}
+    source = part.input(4, 2, kind=SIGNED)
+    part.layer("DepthwiseConv1D", [source], types, options, n_chan=2, n_filt=2, **attributes, **LAST, **data)
+
+
+def test_depthwise_convolutions_share_the_multipliers_of_each_channel(tmp_path):
+    graphs = []
+    for options in ({}, {"ReuseFactor": 3, "ParallelizationFactor": 2}):
+        part = branch()
+        depthwise(part, **options)
+        graphs.append(read(part, tmp_path))
+    unrolled, shared = graphs
+    node = shared.nodes[-1]
+    assert (node.implementation, node.reuse_factor, node.parallel) == ("dsp", 3, 2)
+    x = np.random.default_rng(0).uniform(-4, 4, (30, 4, 2))
+    expected = evaluate(unrolled, x)[0]
+    assert np.array_equal(evaluate(shared, x)[0], expected)
+    verilog = emit(shared, tmp_path / "rtl", "xcvu13p-flga2577-2-e", 5.0)
+    assert (verilog.figures.multipliers, verilog.figures.initiation_interval) == (4, 6)
+    outputs, _ = firmware.simulate(tmp_path / "rtl", tmp_path / "sim", verilog.figures, x.reshape(30, -1), timeout_s=60)
+    assert np.array_equal(outputs, expected[: len(outputs)])
+    part = branch()
+    depthwise(part, ReuseFactor=2)
+    refused(part, tmp_path, "blayer1", "ReuseFactor 2", "3 taps")
 
 
 @pytest.mark.parametrize(
