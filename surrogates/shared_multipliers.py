@@ -22,8 +22,9 @@ BLOCK_RAM_WIDTH = 36  # bits that a block of 18 Kbit gives at once, with up to B
 BLOCK_RAM_DEPTH = 512
 FIXED_CYCLES = 3  # registers of operands, products and accumulators
 CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of counters and flags
-CONSTANT_TREE_LUT = 0.75  # measured: constant weights leave bits of their products and sums unused
+CONSTANT_TREE_LUT = 0.9  # measured: constant weights leave bits of their products and sums unused
 CONSTANT_FF = 0.88  # measured: likewise
+DELAY_LEVELS = 3  # a delay of so many cycles is a shift register in LUTs
 
 
 def taps(table: LayerTable) -> Floats:
@@ -72,12 +73,13 @@ def block_rams(table: LayerTable) -> Floats:
 
 
 def lut(table: LayerTable, accumulator_bits: Floats) -> Floats:
-    """LUTs: one for each bit of an adder or accumulator, and the choice of inputs and weights."""
-    several = positions(table) > 1
-    trees = _tree_bits(table) * np.where(table.reuse > 1, 1.0, CONSTANT_TREE_LUT)
-    accumulators = _lanes(table) * accumulator_bits
-    inputs = np.where(several, taps(table) * table.in_bits * np.ceil((positions(table) - 1) / 3), 0.0)
+    """LUTs: one for each bit that is added, accumulated, chosen or delayed, and for each different bit of a weight."""
+    added, _, delayed = _trees(table)
+    shared = table.reuse > 1
+    accumulators = np.where(shared, _live_lanes(table) * accumulator_bits, 0.0)
+    inputs = taps(table) * table.in_bits * np.ceil((positions(table) - 1) / 3)
     weights = np.where(table.reuse < BLOCK_RAM_WORDS, _weight_registers(table), 0.0)
+    trees = (added + delayed) * np.where(shared, 1.0, CONSTANT_TREE_LUT)
     return trees + accumulators + inputs + weights + CONTROL_CELLS
 
 
@@ -86,15 +88,22 @@ def ff(table: LayerTable, accumulator_bits: Floats) -> Floats:
     shared = table.reuse > 1
     inputs = taps(table) * table.in_bits + np.where(shared, table.n_in * table.in_bits, 0.0)
     products = np.where(shared, multipliers(table), _distinct_products(table, powers_of_two=True))
-    words = products * (table.in_bits + table.weight_bits) + _tree_bits(table)
-    outputs = _lanes(table) * groups(table) * accumulator_bits
+    words = products * (table.in_bits + table.weight_bits) + _trees(table)[1]
+    outputs = _live_lanes(table) * groups(table) * accumulator_bits
     total = inputs + _weight_registers(table) + words + outputs
     return total * np.where(shared, 1.0, CONSTANT_FF) + CONTROL_CELLS
 
 
-def _lanes(table: LayerTable) -> Floats:
-    """Outputs that are computed at the same time."""
-    return table.n_out / groups(table)
+def _live_terms(table: LayerTable) -> Floats:
+    """Expected products, of all lanes together, that are not always zero."""
+    return np.where(table.reuse > 1, multipliers(table), table.nonzero)
+
+
+def _live_lanes(table: LayerTable) -> Floats:
+    """Expected lanes with such a product, of those that are computed at the same time."""
+    lanes = table.n_out / groups(table)
+    share = np.minimum(_live_terms(table) / (lanes * taps(table)), 1.0)
+    return lanes * (1 - (1 - share) ** taps(table))
 
 
 def _distinct_products(table: LayerTable, *, powers_of_two: bool) -> Floats:
@@ -114,11 +123,21 @@ def _weight_registers(table: LayerTable) -> Floats:
     return np.where(table.reuse > 1, different, 0.0)
 
 
-def _tree_bits(table: LayerTable) -> Floats:
-    """Bits of all sums in the adder trees; a sum has a bit more than its terms."""
-    live = np.where(table.reuse > 1, multipliers(table), table.nonzero) / _lanes(table)
-    product, levels, bits = table.in_bits + table.weight_bits, tree_levels(table), np.zeros(len(live))
+def _trees(table: LayerTable) -> tuple[Floats, Floats, Floats]:
+    """Bits of all adder trees: added, in registers behind additions, and in delays of lone terms made of LUTs.
+
+    A sum has a bit more than its terms, which takes no LUT of its own. A term that is alone in its lane waits for the
+    tree's other levels, in a shift register if those are several.
+    """
+    product, levels, lanes = table.in_bits + table.weight_bits, tree_levels(table), np.maximum(_live_lanes(table), 1e-9)
+    terms = np.maximum(_live_terms(table) / lanes, 1.0)  # of a lane that has any
+    added, registers, delayed = (np.zeros(len(terms)) for _ in range(3))
     for level in range(1, int(levels.max(initial=0)) + 1):
-        live = np.maximum(live / 2, 1.0)
-        bits += np.where(level <= levels, live * (product + level), 0.0)
-    return bits * _lanes(table)
+        there, left = level <= levels, np.maximum(terms / 2, 1.0)
+        alone = terms == 1
+        waits = levels - level + 1 >= DELAY_LEVELS
+        added += np.where(there, (terms - left) * (product + level - 1), 0.0)
+        registers += np.where(there & ~(alone & waits), left * (product + level), 0.0)
+        delayed = np.where(there & alone & waits & (delayed == 0), product + level, delayed)
+        terms = left
+    return added * lanes, registers * lanes, delayed * lanes

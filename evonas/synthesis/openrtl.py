@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -13,32 +12,30 @@ import numpy as np
 from evonas.errors import FailureKind, ToolError
 from evonas.synthesis import _alkaid, segments
 from evonas.synthesis import graph as g
+from evonas.synthesis.estimates import dense_ff, dense_lut, logic_bits, logic_ff
 from evonas.synthesis.evaluate import cast, compute
 from evonas.synthesis.figures import Figures
 from evonas.synthesis.graph import Port
 from evonas.synthesis.liveness import without_dead_weights
-from evonas.synthesis.rtl import Design, LogicSegment, SharedDense, Stage
+from evonas.synthesis.narrowing import narrowed
+from evonas.synthesis.rtl import Design, LogicSegment, SharedConv, SharedDense, Stage
+from evonas.synthesis.rtl.conv_estimates import flip_flops, luts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-FLIP_FLOPS_PER_REGISTER_BIT = 0.92  # yosys merges equal and drops constant register bits: measured over 20 networks
-# alkaid takes rounding and saturation for cheaper than they are: fitted to 31 trained networks of up to 5,000 weight
-# bits after logic synthesis (median error 4 %); 12 to 16 % too much for 16-64-32-32-5, whose casts weigh less.
-LUT_PER_COST = 1.15
-CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of a shared layer's counters and flags
-
 
 @final
 @dataclass(frozen=True)
 class Verilog:
-    """An emitted design: its figures, and its logic for the interpreter."""
+    """An emitted design: its figures, its logic for the interpreter, and its layers with shared multipliers."""
 
     figures: Figures
     chain: segments.Chain
     logic: dict[int, Any]  # link number -> alkaid's combinational logic
+    shared: tuple[SharedDense | SharedConv, ...] = ()
 
     def interpret(self, *inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Output words (n, size) by alkaid's interpreter, shared layers by numpy; inputs (n, size) on their grid."""
@@ -69,8 +66,8 @@ def emit(graph: g.Graph, directory: Path, part: str, clock_period_ns: float) -> 
         logic = _alkaid.combine(graph)
         rtl = _alkaid.write_rtl(logic, directory, part, clock_period_ns)
         figures = Figures(
-            lut=LUT_PER_COST * rtl.cost,
-            ff=FLIP_FLOPS_PER_REGISTER_BIT * rtl.register_bits,
+            lut=logic_bits(logic).lut,
+            ff=logic_ff(rtl.register_bits),
             multipliers=0,
             block_ram_bits=0,
             latency_cycles=rtl.latency_cycles,
@@ -88,20 +85,24 @@ def emit(graph: g.Graph, directory: Path, part: str, clock_period_ns: float) -> 
 
 def _joined(chain: segments.Chain, directory: Path, part: str, clock_period_ns: float) -> Verilog:
     """A chain with shared layers: every link a module, joined behind a handshake."""
+    logics = {
+        number: _alkaid.combine(chain.graph, link.inputs, link.outputs)
+        for number, link in enumerate(chain.links)
+        if isinstance(link, segments.Logic)
+    }
+    chain = narrowed(chain, logics)
     graph = chain.graph
     layout = [(node.name, index) for node in graph.inputs for index in range(node.size)]  # of the bundle of words
     port = Port.of(kind.kif for node in graph.inputs for kind in node.results)
-    source, stages, logics = port, [], {}
-    rtls = []
+    source, stages, rtls = port, [], []
     for number, link in enumerate(chain.links):
         if isinstance(link, segments.Shared):
             stage = _shared(chain, link, layout, port, f"layer{number}_{_identifier(link.node)}")
             outputs = [(link.node, index) for index in range(graph[link.node].size)]
             layout = outputs + [layout[word] for word in stage.passes]
         else:
-            logics[number] = logic = _alkaid.combine(graph, link.inputs, link.outputs)
             module = f"link{number}"
-            rtl = _alkaid.write_rtl(logic, directory / "links" / module, part, clock_period_ns, module=module)
+            rtl = _alkaid.write_rtl(logics[number], directory / "links" / module, part, clock_period_ns, module=module)
             segment = LogicSegment(module, directory / "links" / module, rtl.inputs, rtl.outputs, rtl.latency_cycles)
             place = {word: position for position, word in enumerate(layout)}
             words = [(name, index) for name in link.inputs for index in range(graph[name].size)]
@@ -112,12 +113,12 @@ def _joined(chain: segments.Chain, directory: Path, part: str, clock_period_ns: 
         port = Design(source, tuple(stages)).outputs
     design = Design(source, tuple(stages))
     design.write(directory)
-    dense = [stage.segment for stage in stages if isinstance(stage.segment, SharedDense)]
+    shared = design.shared
     figures = Figures(
-        lut=LUT_PER_COST * sum(rtl.cost for rtl in rtls) + sum(map(lut_estimate, dense)),
-        ff=FLIP_FLOPS_PER_REGISTER_BIT * sum(rtl.register_bits for rtl in rtls) + sum(map(ff_estimate, dense)),
+        lut=sum(logic_bits(logic).lut for logic in logics.values()) + sum(luts(layer, dense_lut) for layer in shared),
+        ff=logic_ff(sum(rtl.register_bits for rtl in rtls)) + sum(flip_flops(layer, dense_ff) for layer in shared),
         multipliers=design.multipliers,
-        block_ram_bits=sum(layer.memory_bits for layer in dense if layer.storage == "block"),
+        block_ram_bits=sum(layer.memory_bits for layer in shared if layer.storage == "block"),
         latency_cycles=design.latency_cycles,
         initiation_interval=design.initiation_interval,
         stages=sum(rtl.stages for rtl in rtls),
@@ -125,7 +126,7 @@ def _joined(chain: segments.Chain, directory: Path, part: str, clock_period_ns: 
         inputs=design.inputs,
         outputs=design.outputs,
     )
-    return Verilog(figures, chain, logics)
+    return Verilog(figures, chain, logics, shared)
 
 
 def _shared(
@@ -134,61 +135,29 @@ def _shared(
     """The stage of a shared layer: which words of the bundle it reads, and which pass by."""
     node = chain.graph[link.node]
     assert isinstance(node, g.Linear)
-    if node.gather.shape[:2] != (1, 1) or (node.gather == g.ABSENT).any():
-        message = f"{node.name}: only a dense layer can share multipliers; set ReuseFactor 1 and Strategy Latency"
+    if len(node.bias) > 1:
+        message = (
+            f"{node.name}: with a bias for each position no multiplier is shared; set ReuseFactor 1, Strategy Latency"
+        )
         raise ToolError(FailureKind.UNSUPPORTED, message)
+    dense = node.gather.shape[:2] == (1, 1) and not (node.gather == g.ABSENT).any()
+    words = node.gather.ravel().tolist() if dense else range(chain.graph[node.inputs[0]].size)
     place = {word: position for position, word in enumerate(layout)}
-    reads = tuple(place[node.inputs[0], int(index)] for index in node.gather.ravel())
+    reads = tuple(place[node.inputs[0], index] for index in words)
     passes = tuple(place[name, index] for name in link.bypass for index in range(chain.graph[name].size))
-    segment = SharedDense(
-        name=name,
-        inputs=port.pick(reads),
-        weight=node.weight[0],
-        weight_type=node.weight_type,
-        bias=node.bias.ravel(),
-        accumulator=node.accumulator,
-        reuse_factor=node.reuse_factor,
-        storage="block" if node.implementation == "block_ram" else "distributed",
-    )
-    return Stage(segment, reads, passes)
+    fields: dict[str, Any] = {
+        "name": name,
+        "inputs": port.pick(reads),
+        "weight_type": node.weight_type,
+        "accumulator": node.accumulator,
+        "reuse_factor": node.reuse_factor,
+        "storage": "block" if node.implementation == "block_ram" else "distributed",
+    }
+    if dense:
+        return Stage(SharedDense(weight=node.weight[0], bias=node.bias[0, 0], **fields), reads, passes)
+    windows = {"gather": node.gather, "weight": node.weight, "bias": node.bias[0], "parallel": node.parallel}
+    return Stage(SharedConv(**windows, **fields), reads, passes)
 
 
 def _identifier(name: str) -> str:
     return re.sub(r"\W", "_", name)
-
-
-def lut_estimate(layer: SharedDense) -> float:
-    """LUTs of a shared layer: one for each bit of an adder or accumulator, and the choice of inputs and weights.
-
-    The form of `surrogates.shared_multipliers.lut`, with the multipliers that these very weights take.
-    """
-    plan, (left, _) = layer.schedule, layer.product_widths
-    accumulators = int(layer.live.any(axis=1).sum()) * layer.accumulator.width
-    inputs = int(layer.live.any(axis=0).sum()) * left * math.ceil((plan.positions - 1) / 3)
-    weights = _weight_bits(layer) if layer.storage == "distributed" else 0
-    return float(_tree_bits(layer) + accumulators + inputs + weights + CONTROL_CELLS)
-
-
-def ff_estimate(layer: SharedDense) -> float:
-    """Flip-flops of a shared layer: held inputs, operands, products, trees, accumulators and earlier outputs."""
-    left, right = layer.product_widths
-    held = int(layer.weight.any(axis=1).sum()) * left if layer.reuse_factor > 1 else 0
-    words = layer.multipliers * (left + right) + _tree_bits(layer)
-    outputs = int(layer.weight.any(axis=0).sum()) * layer.accumulator.width
-    operands = int(layer.live.any(axis=0).sum()) * left
-    return float(operands + held + _weight_bits(layer) + words + outputs + CONTROL_CELLS)
-
-
-def _weight_bits(layer: SharedDense) -> int:
-    """Bits of weights that the multipliers meet in one cycle; constants take none."""
-    return layer.multipliers * layer.weight_type.width if layer.reuse_factor > 1 else 0
-
-
-def _tree_bits(layer: SharedDense) -> float:
-    """Bits of all sums in the adder trees; a sum has a bit more than its terms."""
-    lanes = max(int(layer.live.any(axis=1).sum()), 1)
-    live, bits = float(layer.live.sum()) / lanes, 0.0
-    for level in range(1, layer.schedule.tree_levels + 1):
-        live = max(live / 2, 1.0)
-        bits += live * (sum(layer.product_widths) + level)
-    return bits * lanes

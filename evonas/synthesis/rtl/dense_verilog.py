@@ -1,4 +1,4 @@
-"""The Verilog of a `SharedDense`.
+"""The Verilog of a `SharedDense`, for one input vector or several side by side that meet the same weights.
 
 Ports: `clk`, `rst`, `start` (take `model_inp` at this edge), `done` (`model_out` is a result now, for one cycle).
 A step of work goes through: the held input and the memory of weights, the operands' registers, the products'
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evonas.synthesis.rtl.schedule import OPERAND_AND_PRODUCT
-from evonas.synthesis.rtl.verilog import bits, cast_words, concatenate, constant, delay, memory
+from evonas.synthesis.rtl.verilog import bits, cast_words, concatenate, constant, delay, memory, module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 Term = tuple[str, int]  # a signed vector and its width
 
 
-def dense_module(layer: SharedDense) -> str:
-    """The text of the module `layer.name`; it needs no other."""
-    body = [
-        *_steps(layer),
-        *_operands(layer),
-        *_weights(layer),
-        *_control(layer),
-        *_lanes(layer),
-    ]
-    ports = [
-        "input clk",
-        "input rst",
-        "input start",
-        f"input {bits(sum(layer.inputs.widths))} model_inp",
-        "output done",
-        f"output {bits(sum(layer.outputs.widths))} model_out",
-    ]
-    lines = [f"module {layer.name} (", *(f"    {port}," for port in ports[:-1]), f"    {ports[-1]}", ");"]
-    return "\n".join([*lines, *(f"    {line}" for line in body), "endmodule", ""])
+def dense_module(layer: SharedDense, vectors: int = 1) -> str:
+    """The text of the module `layer.name`; it needs no other.
+
+    With `vectors` above 1 its ports have so many inputs and results, one above the other. They share the weights'
+    memory and the counters, and have multipliers and accumulators of their own.
+    """
+    inputs, outputs = sum(layer.inputs.widths), sum(layer.outputs.widths)
+    body = [*_steps(layer), *_weights(layer), *_control(layer)]
+    if vectors == 1:
+        body += [*_operands(layer, "model_inp"), *_lanes(layer, "model_out")]
+    else:
+        body += [
+            "genvar vector;",
+            f"generate for (vector = 0; vector < {vectors}; vector = vector + 1) begin : each",
+            f"    wire {bits(inputs)} words = model_inp[vector*{inputs} +: {inputs}];",
+            *(f"    {line}" for line in _operands(layer, "words")),
+            *(f"    {line}" for line in _lanes(layer, f"model_out[vector*{outputs} +: {outputs}]")),
+            "end endgenerate",
+        ]
+    return module(layer.name, inputs * vectors, outputs * vectors, body)
 
 
 def _steps(layer: SharedDense) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _steps(layer: SharedDense) -> Iterator[str]:
     yield "    else if (start) address <= 1;"
     yield f"    else if (address != 0) address <= address == {last} ? 0 : address + 1;"
     yield f"reg {bits(width)} step = 0;"
-    yield "always @(posedge clk) step <= address;"
+    yield "always @(posedge clk) step <= rst ? 0 : address; // the last step would announce a result"
     if plan.groups == 1 or plan.positions == 1:
         return
     position, group = (plan.positions - 1).bit_length(), (plan.groups - 1).bit_length()
@@ -77,11 +78,11 @@ def _group(layer: SharedDense) -> str:
     return "group" if layer.schedule.positions > 1 else "step"
 
 
-def _operands(layer: SharedDense) -> Iterator[str]:
-    """`operand`: the inputs of this step, one per tap, in the registers of the multipliers."""
+def _operands(layer: SharedDense, source: str) -> Iterator[str]:
+    """`operand`: the inputs of this step, one per tap of the vector `source`, in the registers of the multipliers."""
     plan, port = layer.schedule, layer.operands
     word, taps = port.widths[0], plan.taps * port.widths[0]
-    yield f"wire {bits(word * plan.n_in)} aligned = {cast_words('model_inp', layer.inputs, range(plan.n_in), port)};"
+    yield f"wire {bits(word * plan.n_in)} aligned = {cast_words(source, layer.inputs, range(plan.n_in), port)};"
     yield f"reg {bits(taps)} operand;"
     if plan.reuse_factor == 1:
         yield "always @(posedge clk) operand <= aligned;"
@@ -92,12 +93,14 @@ def _operands(layer: SharedDense) -> Iterator[str]:
         yield "always @(posedge clk) operand <= held;"
         return
     width = (plan.positions - 1).bit_length()
-    yield "always @(posedge clk)"
-    yield f"    case ({_position(layer)})"
-    for position in range(plan.positions):
-        label = constant(position, width) if position < plan.positions - 1 else "default"
-        yield f"        {label}: operand <= held[{(position + 1) * taps - 1}:{position * taps}];"
-    yield "    endcase"
+    for low in range(0, taps, word):  # tap by tap: synthesis sees where a tap only ever meets padding
+        yield "always @(posedge clk)"
+        yield f"    case ({_position(layer)})"
+        for position in range(plan.positions):
+            label, first = constant(position, width), position * taps + low
+            label = label if position < plan.positions - 1 else "default"
+            yield f"        {label}: operand[{low + word - 1}:{low}] <= held[{first + word - 1}:{first}];"
+        yield "    endcase"
 
 
 def _weights(layer: SharedDense) -> Iterator[str]:
@@ -140,8 +143,8 @@ def _control(layer: SharedDense) -> Iterator[str]:
         yield from delay("group_now", (plan.groups - 1).bit_length(), cycles, _group(layer))
 
 
-def _lanes(layer: SharedDense) -> Iterator[str]:
-    """Products, trees and accumulators; `model_out`."""
+def _lanes(layer: SharedDense, target: str) -> Iterator[str]:
+    """Products, trees and accumulators; the vector `target`."""
     plan = layer.schedule
     results = []
     places = np.cumsum(layer.live.ravel()).reshape(layer.live.shape) - 1  # of a multiplier's weight in `weights`
@@ -155,7 +158,7 @@ def _lanes(layer: SharedDense) -> Iterator[str]:
         yield from _tree(layer, total, terms)
         yield from _accumulate(layer, lane, total)
         results.append(f"result_{lane}")
-    yield f"assign model_out = {concatenate(results)};"
+    yield f"assign {target} = {concatenate(results)};"
 
 
 def _product(layer: SharedDense, name: str, lane: int, tap: int, place: int) -> Iterator[str]:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, final
 
 from evonas.errors import ConfigurationError
 from evonas.synthesis import yosys
+from evonas.synthesis.rtl.conv_verilog import conv_module
 from evonas.synthesis.rtl.dense_verilog import dense_module
+from evonas.synthesis.rtl.shared_conv import SharedConv
 from evonas.synthesis.rtl.shared_dense import SharedDense
 from evonas.synthesis.rtl.verilog import DSP_REQUEST, bits, cast_words, concatenate, delay
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from evonas.synthesis.graph import Port
 
 TOP = "dut"
+SharedSegment = SharedDense | SharedConv
 
 
 @final
@@ -64,7 +67,7 @@ class Stage:
     the module's port has for it: bits that the port has no place for are dropped.
     """
 
-    segment: LogicSegment | SharedDense
+    segment: LogicSegment | SharedSegment
     reads: tuple[int, ...]
     passes: tuple[int, ...] = ()
 
@@ -119,23 +122,29 @@ class Design:
         return sum(stage.segment.latency_cycles for stage in self.stages)
 
     @property
+    def shared(self) -> tuple[SharedSegment, ...]:
+        """The layers with shared multipliers in order."""
+        return tuple(stage.segment for stage in self.stages if not isinstance(stage.segment, LogicSegment))
+
+    @property
     def multipliers(self) -> int:
-        """Multipliers of all shared dense layers."""
-        return sum(stage.segment.multipliers for stage in self.stages if isinstance(stage.segment, SharedDense))
+        """Multipliers of all shared layers."""
+        return sum(layer.multipliers for layer in self.shared)
 
     @property
     def memory_bits(self) -> int:
-        """Bits of weight memory of all shared dense layers."""
-        return sum(stage.segment.memory_bits for stage in self.stages if isinstance(stage.segment, SharedDense))
+        """Bits of weight memory of all shared layers."""
+        return sum(layer.memory_bits for layer in self.shared)
 
     def write(self, directory: Path) -> None:
         """Write the Verilog to the new `directory`/src, the design's figures to ports.json, and techmap.v for yosys."""
         (directory / "src" / "static").mkdir(parents=True, exist_ok=True)
         for stage in self.stages:
-            if isinstance(stage.segment, SharedDense):
-                (directory / "src" / f"{stage.segment.name}.v").write_text(dense_module(stage.segment))
-            else:
+            if isinstance(stage.segment, LogicSegment):
                 _copy(stage.segment, directory)
+                continue
+            text = dense_module(stage.segment) if isinstance(stage.segment, SharedDense) else conv_module(stage.segment)
+            (directory / "src" / f"{stage.segment.name}.v").write_text(text)
         (directory / "src" / f"{TOP}.v").write_text("\n".join(_top(self)) + "\n")
         (directory / "techmap.v").write_text(DSP_REQUEST)
         names = "initiation_interval", "latency_cycles", "multipliers", "memory_bits"
@@ -200,7 +209,7 @@ def _stage(index: int, stage: Stage, bundle: Port) -> Iterator[str]:
     yield f"wire {bits(inputs)} enter_{index} = {cast_words(f'bundle_{index}', bundle, stage.reads, segment.inputs)};"
     yield f"wire {bits(outputs)} leave_{index};"
     ports = f".clk(clk), .model_inp(enter_{index}), .model_out(leave_{index})"
-    if isinstance(segment, SharedDense):
+    if not isinstance(segment, LogicSegment):
         ports += f", .rst(rst), .start(valid_{index}), .done(valid_{following})"
         yield f"wire valid_{following};"
     else:

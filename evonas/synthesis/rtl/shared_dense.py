@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Storage = Literal["distributed", "block"]
 EXACT_BITS = 53  # of float64: wider products are not bounded
+PRODUCT_BITS = 9  # yosys makes no DSP of a narrower product of unsigned numbers
 
 
 @final
@@ -94,13 +95,26 @@ class SharedDense:
     def multipliers(self) -> int:
         """Multipliers that synthesis makes of the Verilog: n_in * n_out / R, less those that only ever meet zeros.
 
-        With R = 1 weights are constants: those of the form +-2^n take no multiplier, and equal products of one input
-        are one, as synthesis merges them.
+        With R = 1 weights are constants: those of the form +-2^n take no multiplier, equal products of one input are
+        one, as synthesis merges them, and narrow products of two numbers without signs are made of LUTs.
         """
+        return int(self.tap_multipliers.sum())
+
+    @property
+    def tap_multipliers(self) -> NDArray[np.int64]:
+        """Multipliers at each tap."""
         used = self.live & ~self.shifted
         if self.reuse_factor > 1:
-            return int(np.count_nonzero(used))
-        return sum(len(np.unique(self.codes[used[:, tap], tap, 0])) for tap in range(used.shape[1]))
+            return np.asarray(used.sum(axis=0))
+        codes = (np.unique(self.codes[used[:, tap], tap, 0]).tolist() for tap in range(used.shape[1]))
+        return np.array([sum(not self._narrow(code) for code in tap) for tap in codes])
+
+    def _narrow(self, code: int) -> bool:
+        """Whether a product with this constant, without trailing zeros, has too few bits for a DSP."""
+        if code < 0 or self.operands.signed[0]:
+            return False
+        significant = code // (code & -code)
+        return self.operands.widths[0] + significant.bit_length() < PRODUCT_BITS
 
     @property
     def memory_bits(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from evonas.synthesis.graph import Port
 
@@ -46,6 +46,20 @@ endmodule
 def bits(width: int) -> str:
     """The range of a vector: `[7:0]` for a width of 8."""
     return f"[{width - 1}:0]"
+
+
+def module(name: str, inputs: int, outputs: int, body: Iterable[str]) -> str:
+    """The text of a stage that is told when to `start` and says when it is `done`; ports of so many bits."""
+    ports = [
+        "input clk",
+        "input rst",
+        "input start",
+        f"input {bits(inputs)} model_inp",
+        "output done",
+        f"output {bits(outputs)} model_out",
+    ]
+    lines = [f"module {name} (", *(f"    {port}," for port in ports[:-1]), f"    {ports[-1]}", ");"]
+    return "\n".join([*lines, *(f"    {line}" for line in body), "endmodule", ""])
 
 
 def constant(code: int, width: int) -> str:

@@ -64,23 +64,39 @@ def test_weights_move_to_block_ram(tmp_path):
     assert np.array_equal(outputs, expected[: len(outputs)])
 
 
-def test_a_convolution_cannot_share_multipliers(tmp_path):
-    kind = FixedPoint(True, 6, 2)
-    layer = g.Linear(
+def convolution(kind, bias):
+    return g.Linear(
         "conv",
         ("x",),
         4,
         kind,
         gather=np.array([[[0, 1], [1, 2], [2, 3], [3, g.ABSENT]]]),
         weight=np.ones((1, 2, 1)),
-        bias=np.zeros((1, 1, 1)),
+        bias=bias,
         weight_type=kind,
         accumulator=kind,
         implementation="dsp",
         reuse_factor=2,
+        parallel=2,
     )
-    with pytest.raises(ToolError, match="conv: only a dense layer"):
-        emit(g.Graph((g.Input("x", (), 4, kind), layer), ("conv",)), tmp_path, PART, CLOCK_PERIOD_NS)
+
+
+def test_a_convolution_shares_multipliers_and_passes_its_input_by(tmp_path):
+    kind = FixedPoint(True, 6, 2)
+    layer, total = convolution(kind, np.full((1, 1, 1), 0.5)), g.Merge("sum", ("conv", "x"), 4, kind, kind="add")
+    graph = g.Graph((g.Input("x", (), 4, kind), layer, total), ("sum",))
+    verilog, x, expected = made(graph, tmp_path)
+    assert np.array_equal(verilog.interpret(x), expected)
+    assert (verilog.figures.initiation_interval, verilog.figures.multipliers) == (4, 2)
+    outputs, _ = firmware.simulate(tmp_path, tmp_path / "sim", verilog.figures, x, timeout_s=100)
+    assert np.array_equal(outputs, expected[: len(outputs)])
+
+
+def test_positions_with_a_bias_each_cannot_share_multipliers(tmp_path):
+    kind = FixedPoint(True, 6, 2)
+    graph = g.Graph((g.Input("x", (), 4, kind), convolution(kind, np.zeros((4, 1, 1)))), ("conv",))
+    with pytest.raises(ToolError, match=r"conv.*a bias for each position"):
+        emit(graph, tmp_path, PART, CLOCK_PERIOD_NS)
 
 
 def test_a_layer_alone_computes_what_it_does_in_its_place():

@@ -138,12 +138,12 @@ def test_figures(seed, n_in, n_out, data):
     assert layer.multipliers <= n_in * n_out // factor
     words = int(np.any(layer.codes != 0, axis=2).sum())
     assert layer.memory_bits == (0 if factor == 1 else words * factor * layer.weight_type.width)
-    dense = random_layer(
-        seed, (n_in, n_out), factor, weight=np.full((n_in, n_out), 3.0), weight_type=FixedPoint(True, 3, 3)
+    dense = random_layer(  # negative: no narrow product without a sign is among them
+        seed, (n_in, n_out), factor, weight=np.full((n_in, n_out), -3.0), weight_type=FixedPoint(True, 3, 3)
     )
     if factor == 1:  # all outputs take the same product of an input
         assert dense.multipliers == np.count_nonzero(dense.inputs.widths)
-    weight = np.arange(1.0, n_in * n_out + 1).reshape(n_in, n_out) * 2 + 1  # odd, and all different
+    weight = -1 - np.arange(1.0, n_in * n_out + 1).reshape(n_in, n_out) * 2  # odd, and all different
     different = random_layer(seed, (n_in, n_out), factor, weight=weight, weight_type=FixedPoint(True, 12, 12))
     if all(different.inputs.widths):  # a word of no bits is zero and is multiplied by nothing
         assert different.multipliers == n_in * n_out // factor
