@@ -129,6 +129,7 @@ class SynthesisConfig(_Section):
     clock_period_ns: Annotated[float, Field(ge=0.5, le=1000, allow_inf_nan=False)] = 5.0
     vectors: Annotated[int, Field(ge=64)] = 64  # inputs on which every implementation must agree bit for bit
     csim: Literal["auto", "always", "never"] = "auto"  # hls4ml's C simulation, which needs g++
+    simulator: Literal["yosys", "verilator", "auto"] = "yosys"  # of the open tools: see `OpenBackend`
     timeout_s: Seconds = 600.0
     licences: Positive | None = None  # runs of a vendor's tool at one time on this machine; None: no limit
     front_designs: Annotated[int, Field(ge=0)] = 12  # of the final front, in addition to those already synthesised

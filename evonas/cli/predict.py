@@ -9,7 +9,14 @@ from evonas.cli.guard import guarded
 if TYPE_CHECKING:
     from surrogates import HardwareTarget, ModelSpec, Prediction
 
-SHOWN = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "latency_cycles": "cycles"}
+SHOWN = {
+    "lut": "LUT",
+    "ff": "FF",
+    "dsp": "DSP",
+    "bram_18k": "BRAM",
+    "latency_cycles": "cycles",
+    "initiation_interval": "II (cycles)",
+}
 INTERVAL = 0.9
 
 
@@ -38,13 +45,23 @@ def predict(
         ActivationName | None,
         Option(metavar="NAME", help="Of a topology: relu, leaky_relu or hard_tanh in the hidden layers; relu."),
     ] = None,
+    reuse_factor: Annotated[
+        str | None,
+        Option(
+            metavar="R",
+            help="Of a topology: multipliers in DSPs, each of which computes R weights one after the other; one number,"
+            " or one for each layer as 8,4,-, where - is adders; adders alone if not given. The nearest legal one is"
+            " taken.",
+        ),
+    ] = None,
     part: Annotated[str, Option(help="Part name of the FPGA.")] = "xcvu13p-flga2577-2-e",
     clock_period_ns: Annotated[float, Option(help="Clock period in nanoseconds.")] = 5.0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Predict LUT, FF, DSP and cycles of a network that is neither trained nor synthesised, with 90 % intervals.
+    """Predict the hardware cost of a network that is neither trained nor synthesised, with 90 % intervals.
 
-    The surrogate learned from the synthesis results that come with the package; it is the one a study starts with.
+    LUT, FF, DSP, blocks of 18 Kbit of RAM, latency, and the cycles from one input to the next (II). The surrogate
+    learned from the synthesis results that come with the package; it is the one a study starts with.
     """
     with guarded():
         from evonas.cli.output import emit
@@ -52,14 +69,14 @@ def predict(
         from surrogates import HardwareTarget, start_surrogate
 
         name = None if activation is None else activation.value
-        network = read_spec(spec, Shorthand(weight_bits, activation_bits, input_bits, sparsity, name))
+        network = read_spec(spec, Shorthand(weight_bits, activation_bits, input_bits, sparsity, name, reuse_factor))
         target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
         prediction = start_surrogate().predict([network], target)
         data = prediction_data(network, target, prediction)
         if as_json:
             emit(data)
         else:
-            _show(network, data)
+            _show(network, data, reuse_factor)
 
 
 def prediction_data(network: "ModelSpec", target: "HardwareTarget", prediction: "Prediction") -> dict[str, Any]:
@@ -85,7 +102,7 @@ def prediction_data(network: "ModelSpec", target: "HardwareTarget", prediction: 
     }
 
 
-def _show(network: "ModelSpec", data: dict[str, Any]) -> None:
+def _show(network: "ModelSpec", data: dict[str, Any], asked: str | None) -> None:
     from evonas.cli._rich import Text, console, table
     from evonas.report.formatting import count, decimal, describe, shortest
 
@@ -99,6 +116,8 @@ def _show(network: "ModelSpec", data: dict[str, Any]) -> None:
     period = shortest(data["target"]["clock_period_ns"])
     out.print(Text(describe(network), style="bold"))
     out.print(Text(f"inputs {network.input_bits} bit; {data['target']['part']} at {period} ns"))
+    if any(layer.strategy == "reuse" for layer in network.layers):
+        out.print(Text(_reuse_factors(network, asked)))
     out.print(
         table(
             [("", "left"), ("predicted", "right"), ("90 % from", "right"), ("to", "right")],
@@ -106,3 +125,11 @@ def _show(network: "ModelSpec", data: dict[str, Any]) -> None:
             caption=f"stage {data['stage']}, surrogate {data['surrogate_version']}",
         )
     )
+
+
+def _reuse_factors(network: "ModelSpec", asked: str | None) -> str:
+    """The reuse factor of each layer, and whether they are not those that were `asked` for."""
+    factors = [str(layer.reuse_factor) if layer.strategy == "reuse" else "-" for layer in network.layers]
+    wanted = factors if asked is None else [word.strip() for word in asked.split(",")]
+    repaired = (wanted * len(factors) if len(wanted) == 1 else wanted) != factors
+    return f"reuse factors {','.join(factors)}" + (f", the legal ones nearest to {asked}" if repaired else "")

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from evonas.errors import ConfigurationError
 from surrogates import LayerSpec, ModelSpec
+from surrogates.reuse import nearest_legal
 
 TOPOLOGY = re.compile(r"\d+(-\d+)+")
 
@@ -25,6 +26,7 @@ class Shorthand:
     input_bits: int | None = None
     sparsity: float | None = None
     activation: str | None = None
+    reuse_factor: str | None = None  # one number for all layers, or one for each, such as 8,4,1
 
     def given(self) -> list[str]:
         """Options that the user wrote."""
@@ -37,7 +39,8 @@ DEFAULTS = {"weight_bits": 6, "activation_bits": 6, "input_bits": 8, "sparsity":
 def read_spec(text: str, shorthand: Shorthand) -> ModelSpec:
     """The network of a JSON file (`ModelSpec.to_dict` or a design.json) or of a topology such as `16-32-16-5`.
 
-    Raises `ConfigurationError` or `SpecError` naming what is wrong.
+    A reuse factor that is not legal for the shape of a layer becomes the nearest one that is, as hls4ml does. Raises
+    `ConfigurationError` or `SpecError` naming what is wrong.
     """
     if TOPOLOGY.fullmatch(text) and not Path(text).exists():
         return from_topology(text, shorthand)
@@ -48,14 +51,15 @@ def read_spec(text: str, shorthand: Shorthand) -> ModelSpec:
 
 
 def from_topology(text: str, shorthand: Shorthand) -> ModelSpec:
-    """A chain of dense layers, all hidden ones alike."""
-    chosen: dict[str, Any] = {k: v if v is not None else DEFAULTS[k] for k, v in vars(shorthand).items()}
+    """A chain of dense layers, all hidden ones alike but for their reuse factors."""
+    chosen: dict[str, Any] = DEFAULTS | {k: v for k, v in vars(shorthand).items() if v is not None}
     if chosen["activation"] == "linear":
         raise ConfigurationError("--activation", "linear", "is only for the last layer, which always has it")
-    widths = [int(part) for part in text.split("-")]
-    layers = []
-    for index, (n_in, n_out) in enumerate(pairwise(widths)):
-        last = index == len(widths) - 2
+    shapes = list(pairwise(int(part) for part in text.split("-")))
+    factors = _reuse_factors(shorthand.reuse_factor, len(shapes))
+    layers: list[LayerSpec] = []
+    for (n_in, n_out), factor in zip(shapes, factors, strict=True):
+        last = len(layers) == len(shapes) - 1
         layers.append(
             LayerSpec(
                 n_in,
@@ -64,9 +68,25 @@ def from_topology(text: str, shorthand: Shorthand) -> ModelSpec:
                 0 if last else chosen["activation_bits"],
                 "linear" if last else chosen["activation"],
                 chosen["sparsity"],
+                "distributed_arithmetic" if factor is None else "reuse",
+                1 if factor is None or not n_in * n_out else nearest_legal(factor, n_in, n_out),
             )
         )
     return ModelSpec(chosen["input_bits"], tuple(layers))
+
+
+def _reuse_factors(text: str | None, count: int) -> list[int | None]:
+    """What was asked for each layer; None for adders."""
+    if text is None:
+        return [None] * count
+    words = text.split(",")
+    if not all(word.strip() == "-" or (word.strip().isdecimal() and int(word) > 0) for word in words):
+        mend = "must be a number of at least 1, or one for each layer such as 8,4,1, where - stands for adders"
+        raise ConfigurationError("--reuse-factor", text, mend)
+    if len(words) not in (1, count):
+        raise ConfigurationError("--reuse-factor", text, f"names {len(words)} layers of {count}")
+    factors = [None if word.strip() == "-" else int(word) for word in words]
+    return factors * count if len(factors) == 1 else factors
 
 
 def _from_file(path: Path) -> ModelSpec:

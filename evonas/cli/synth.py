@@ -9,14 +9,19 @@ from evonas.cli.guard import fail, guarded
 from evonas.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from evonas.errors import Failure
     from evonas.models.fixed_point import QuantisedNetwork
-    from evonas.synthesis.backend import SynthesisResult
+    from evonas.synthesis.backend import SynthesisBackend, SynthesisResult
+    from evonas.synthesis.file_build import FileRecord
     from surrogates import HardwareTarget, SynthesisRecord
 
 VECTORS = 256
+FEWEST_VECTORS = 64
 SEED = 0
 
 
@@ -50,80 +55,100 @@ def synth(
     strategy: Annotated[
         str | None, Option(help="Network file: latency (adders), or resource (DSPs); latency if not given.")
     ] = None,
+    vectors: Annotated[int, Option(help="Random inputs on which every implementation is compared.")] = VECTORS,
+    simulator: Annotated[
+        str | None,
+        Option(
+            help="Of openrtl: yosys, which is shown the first 128 inputs at most, verilator, which is shown all, or"
+            " auto, which is verilator where it is installed and there are 1000 inputs; auto if not given."
+        ),
+    ] = None,
     timeout_s: Annotated[float, Option(help="Stop the tools after so many seconds.")] = 3600.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Turn one trained network into firmware and verify it bit for bit.
 
-    Every implementation is compared with the network's exact arithmetic on 256 random inputs over the whole range of
-    its input type (always the same ones). Exit code 1 if a tool fails or a single bit differs. A network file that
-    evonas did not train goes through hls4ml's front ends to the open tools.
+    Every implementation is compared with the network's exact arithmetic on random inputs over the whole range of its
+    input type (always the same ones). Exit code 1 if a tool fails or a single bit differs. A network file that evonas
+    did not train goes through hls4ml's front ends to the same tools.
     """
     with guarded():
-        from evonas.cli.output import json_object, machine_output
         from evonas.cli.synth_file import is_foreign, synthesise_file
 
+        _check_numbers(timeout_s, vectors)
+        _check_out(out)
         given = {"precision": precision, "reuse_factor": reuse_factor, "strategy": strategy}
         given = {name: value for name, value in given.items() if value is not None}
-        if is_foreign(model):
-            from evonas.synthesis.file_build import Conversion
-            from surrogates import HardwareTarget
-
-            _check_out(out)
-            _check_timeout(timeout_s)
-            target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
-            synthesise_file(model, out, backend, target, Conversion(**given), timeout_s, as_json=as_json)  # type: ignore[arg-type]
-            return
-        for name, value in given.items():
+        if not model.exists():
+            raise DataError("no such file; give a design.json, its folder, or an .onnx, .keras or .h5 file", model)
+        foreign = is_foreign(model)
+        for name, value in given.items() if not foreign else ():
             option = f"--{name.replace('_', '-')}"
             raise ConfigurationError(option, value, "is for network files; a design of evonas has its own")
-        if as_json:
-            with machine_output() as stream:
-                data, result = _synthesise(model, out, backend, part, clock_period_ns, timeout_s, quiet=True)
-                stream.write(json_object(data) + "\n")
+        tool, target = _tool(backend, simulator, part, clock_period_ns)
+        failure: Failure | None
+        if foreign:
+            from evonas.synthesis.file_build import Conversion
+
+            conversion = Conversion(**given)  # type: ignore[arg-type]
+            failure = synthesise_file(model, out, tool, target, conversion, vectors, timeout_s, as_json=as_json)
         else:
-            data, result = _synthesise(model, out, backend, part, clock_period_ns, timeout_s, quiet=False)
-            _show(data, result)
-        if result.failure is not None:
-            raise fail(f"synthesis failed: {result.failure.kind.value}: {result.failure.message}")
+            failure = _synthesise(model, out, tool, target, vectors, timeout_s, as_json=as_json)
+        if failure is not None:
+            raise fail(f"synthesis failed: {failure.kind.value}: {failure.message}")
+
+
+def _tool(
+    backend: str, simulator: str | None, part: str, clock_period_ns: float
+) -> "tuple[SynthesisBackend, HardwareTarget]":
+    """The backend that is meant, and the target, whose tool is called like it."""
+    from evonas.synthesis import choose
+    from surrogates import HardwareTarget
+
+    tool = choose(backend)
+    if tool.name == "openrtl":
+        tool = choose("openrtl", simulator=simulator or "auto")
+    elif simulator is not None:
+        raise ConfigurationError("--simulator", simulator, f"is for openrtl, not for {tool.name}")
+    name: Any = tool.name
+    return tool, HardwareTarget(part=part, clock_period_ns=clock_period_ns, tool=name)
 
 
 def _synthesise(
-    model: Path, out: Path, backend: str, part: str, clock_period_ns: float, timeout_s: float, *, quiet: bool
-) -> "tuple[dict[str, Any], SynthesisResult]":
-    """Run the backend; returns what `evonas synth --json` prints, and the result itself."""
-    from surrogates import HardwareTarget, Stage
-
-    _check_timeout(timeout_s)
-    target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
-    _check_out(out)
-    if not model.exists():
-        raise DataError("no such file; give a design.json or a model.onnx", model)
-    from evonas.synthesis import choose
+    model: Path,
+    out: Path,
+    tool: "SynthesisBackend",
+    target: "HardwareTarget",
+    vectors: int,
+    timeout_s: float,
+    *,
+    as_json: bool,
+) -> "Failure | None":
+    """Run the backend on a design of ours and print its numbers; returns why it failed, if it did."""
+    from evonas.cli.output import json_object, machine_output
     from evonas.synthesis.handover import load_design
+    from surrogates import Stage
 
-    tool = choose(backend)
-    target = HardwareTarget(part=part, clock_period_ns=clock_period_ns, tool=_tool(tool.name))
     network = load_design(model)
     out.mkdir(parents=True, exist_ok=True)
-    result = tool.synthesise(
-        network,
-        random_inputs(network),
-        target,
-        out,
-        until=Stage.SYNTHESISED,
-        timeout_s=timeout_s,
-        progress=None if quiet else _say,
-    )
-    return result_data(network, target, tool.name, result), result
+    inputs = random_inputs(network, vectors)
+    options: dict[str, Any] = {"until": Stage.SYNTHESISED, "timeout_s": timeout_s}
+    if as_json:
+        with machine_output() as stream:
+            result = tool.synthesise(network, inputs, target, out, **options)
+            stream.write(json_object(result_data(network, target, tool.name, result)) + "\n")
+    else:
+        result = tool.synthesise(network, inputs, target, out, progress=say, **options)
+        show(f"{network.spec.topology} by {tool.name} for {target.part}", result.records, result.files)
+    return result.failure
 
 
-def random_inputs(network: "QuantisedNetwork") -> "NDArray[np.float64]":
-    """`VECTORS` random rows over the whole range of the input type, and the two ends of the range; always the same."""
+def random_inputs(network: "QuantisedNetwork", count: int = VECTORS) -> "NDArray[np.float64]":
+    """`count` random rows over the whole range of the input type, and the two ends of the range; always the same."""
     import numpy as np
 
     kind = network.input_type
-    drawn = np.random.default_rng(SEED).uniform(kind.low, kind.high, (VECTORS, network.spec.n_inputs))
+    drawn = np.random.default_rng(SEED).uniform(kind.low, kind.high, (count, network.spec.n_inputs))
     drawn[0], drawn[1] = kind.low, kind.high
     return kind.quantise(drawn)
 
@@ -145,18 +170,16 @@ def result_data(
     }
 
 
-def _tool(name: str) -> Any:
-    """The tool of the target, which is called like its backend."""
-    return name
-
-
-def _say(step: str) -> None:
+def say(step: str) -> None:
+    """Tell on standard error what is being done."""
     echo(f"{step} ...", err=True)
 
 
-def _check_timeout(timeout_s: float) -> None:
+def _check_numbers(timeout_s: float, vectors: int) -> None:
     if timeout_s <= 0:
         raise ConfigurationError("--timeout-s", timeout_s, "must be above 0")
+    if vectors < FEWEST_VECTORS:
+        raise ConfigurationError("--vectors", vectors, f"must be at least {FEWEST_VECTORS}")
 
 
 def _check_out(out: Path) -> None:
@@ -171,25 +194,33 @@ def _check_out(out: Path) -> None:
         raise ConfigurationError("--out", str(out), f"{nearest} is not a directory; choose another place")
 
 
-def _show(data: dict[str, Any], result: "SynthesisResult") -> None:
-    from evonas.cli._rich import console, line, table
+def show(
+    title: str,
+    records: "Sequence[SynthesisRecord | FileRecord]",
+    files: "Mapping[str, Path]",
+    notes: "Sequence[str]" = (),
+) -> None:
+    """Print a table of the records, the notes, and where the files are."""
+    from evonas.cli._rich import Text, console, line, table
 
     out = console()
-    if result.records:
+    if records:
         columns = ["stage", "LUT", "FF", "DSP", "BRAM", "cycles", "ns", "II", "verified", "seconds"]
         out.print(
             table(
                 [(name, "left" if name == "stage" else "right") for name in columns],
-                [_cells(record) for record in result.records],
-                title=f"{data['topology']} by {data['backend']} for {data['target']['part']}",
+                [_cells(record) for record in records],
+                title=title,
                 caption="verified: inputs compared bit for bit; – : the tool does not say",
             )
         )
-    for role, path in data["files"].items():
+    for note in notes:
+        out.print(Text(note))
+    for role, path in sorted(files.items()):
         line(out, f"{role:<14} {path}")
 
 
-def _cells(record: "SynthesisRecord") -> list[str]:
+def _cells(record: "SynthesisRecord | FileRecord") -> list[str]:
     from evonas.report.formatting import count, decimal, shortest
 
     return [

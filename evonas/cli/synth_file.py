@@ -1,14 +1,16 @@
 """`evonas synth` for a network file that evonas did not train."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evonas.cli._typer import echo
-from evonas.cli.guard import fail
-from evonas.errors import ConfigurationError, ToolError
+from evonas.cli.synth import say, show
+from evonas.errors import DataError
 
 if TYPE_CHECKING:
-    from evonas.synthesis.file_build import Conversion
+    from evonas.errors import Failure
+    from evonas.synthesis.backend import SynthesisBackend
+    from evonas.synthesis.file_build import Conversion, FileResult
     from surrogates import HardwareTarget
 
 SUFFIXES = (".onnx", ".keras", ".h5")
@@ -28,57 +30,44 @@ def is_foreign(model: Path) -> bool:
 def synthesise_file(
     model: Path,
     out: Path,
-    backend: str,
+    tool: "SynthesisBackend",
     target: "HardwareTarget",
     conversion: "Conversion",
+    vectors: int,
     timeout_s: float,
     *,
     as_json: bool,
-) -> None:
-    """Make the firmware and print its numbers. Raises `ConfigurationError` for a backend other than the open one."""
+) -> "Failure | None":
+    """Make the firmware and print its numbers; returns why it failed, if it did."""
     from evonas.cli.output import json_object, machine_output
-    from evonas.synthesis.file_build import build_file
+    from evonas.synthesis.file_build import synthesise_file as synthesise
 
-    if backend not in ("auto", "openrtl"):
-        mend = "makes firmware of designs that evonas trained; for a network file use openrtl"
-        raise ConfigurationError("--backend", backend, mend)
-    out.mkdir(parents=True, exist_ok=True)
-
-    def say(step: str) -> None:
-        if not as_json:
-            echo(f"{step} ...", err=True)
-
+    options: dict[str, Any] = {"vectors": vectors, "timeout_s": timeout_s}
     try:
         if as_json:
             with machine_output() as stream:
-                report = build_file(model, target, out, conversion, timeout_s=timeout_s, progress=say)
-                stream.write(json_object({"succeeded": True, "model": str(model), "report": report}) + "\n")
+                result = synthesise(model, tool, target, out, conversion, **options)
+                stream.write(json_object(result_data(model, target, tool.name, result)) + "\n")
         else:
-            report = build_file(model, target, out, conversion, timeout_s=timeout_s, progress=say)
-            _show(model, out, target, report)
-    except ToolError as error:
-        raise fail(f"synthesis failed: {error.failure.kind.value}: {error.failure.message}") from error
+            result = synthesise(model, tool, target, out, conversion, progress=say, **options)
+            show(f"{model.name} by {tool.name} for {target.part}", result.records, result.files, result.notes)
+    except DataError:
+        shutil.rmtree(out, ignore_errors=True)  # it was new or empty: the mended file can go there
+        raise
+    return result.failure
 
 
-def _show(model: Path, out: Path, target: "HardwareTarget", report: dict[str, Any]) -> None:
-    from evonas.cli._rich import console, line, table
-
-    estimates, cells, own = report["CSynthesisReport"], report["VivadoSynthReport"], report["OpenRTL"]
-    timing = [estimates["BestLatency"], estimates["IntervalMax"]]
-    rows = [
-        ["traced", *(estimates[name] for name in ("LUT", "FF", "DSP", "BRAM_18K")), *timing],
-        ["synthesised", cells["LUT"], cells["FF"], cells["DSP48E"], f"{2 * float(cells['BRAM_18K']):g}", *timing],
-    ]
-    columns = ["stage", "LUT", "FF", "DSP", "BRAM", "cycles", "II"]
-    console_ = console()
-    console_.print(
-        table(
-            [(name, "left" if name == "stage" else "right") for name in columns],
-            rows,
-            title=f"{model.name} by openrtl for {target.part}",
-            caption=f"compared bit for bit: {own['verified_vectors']} inputs by the interpreter, "
-            f"{own['simulated_vectors']} in the Verilog's simulation",
-        )
-    )
-    for role in ("verilog", "vivado", "openrtl_report.json"):
-        line(console_, f"{role:<20} {out / role}")
+def result_data(model: Path, target: "HardwareTarget", tool: str, result: "FileResult") -> dict[str, Any]:
+    """What `evonas synth --json` prints of a network file; "report" is hls4ml's, of the open tools only."""
+    failure = result.failure
+    data = {
+        "succeeded": failure is None,
+        "failure": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
+        "backend": tool,
+        "target": target.to_dict(),
+        "model": str(model),
+        "records": [record.to_dict() for record in result.records],
+        "files": {role: str(path) for role, path in sorted(result.files.items())},
+        "notes": list(result.notes),
+    }
+    return data | ({"report": result.report} if result.report else {})

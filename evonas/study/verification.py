@@ -72,16 +72,21 @@ def _network(study: Study, candidate: int) -> bytes:
     return study.artefacts.get(digest) if digest else b""
 
 
-def _order(study: Study, candidate: int) -> SynthesisOrder:
+def _backend(config: StudyConfig) -> tuple[str, dict[str, Any]]:
+    """The name of the configured backend, and its options."""
     from evonas.synthesis import choose
 
-    settings = study.config.synthesis
+    settings = config.synthesis
     name = choose(settings.backend).name
+    own = {"simulator": settings.simulator} if name == "openrtl" else {"licences": settings.licences}
+    return name, {"csim": settings.csim} | own
+
+
+def _order(study: Study, candidate: int) -> SynthesisOrder:
+    settings = study.config.synthesis
+    name, options = _backend(study.config)
     directory = study.directory / "synthesis" / f"{candidate:04d}"
     target = dataclasses.replace(study.config.target, tool=name)  # type: ignore[arg-type]
-    options: dict[str, Any] = {"csim": settings.csim}
-    if name != "openrtl":
-        options["licences"] = settings.licences
     return SynthesisOrder(name, options, target, str(directory), settings.timeout_s, settings.vectors)
 
 
@@ -113,7 +118,8 @@ def check_backend(config: StudyConfig) -> None:
     recalibrates = config.surrogate.recalibrate_every > 0 and config.surrogate.designs > 0
     if not recalibrates and config.synthesis.front_designs == 0:
         return
-    backend = choose(config.synthesis.backend)
+    name, options = _backend(config)
+    backend = choose(name, **options)
     availability = backend.available()
     if availability.version is None:
         mend = f"cannot run here: {availability.reason}; `evonas doctor` tells what is missing"

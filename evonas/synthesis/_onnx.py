@@ -182,11 +182,23 @@ def write_onnx(network: QuantisedNetwork, vectors: NDArray[np.floating], path: P
 
 def _read(path: Path) -> Any:
     try:
-        return onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path) from error
     except DecodeError as error:
-        raise DataError(f"is no ONNX file: {error}", path) from error
+        raise DataError(f"is no ONNX file, or damaged: export it again ({error})", path) from error
+    if not model.graph.node:  # what an empty file is to protobuf
+        raise DataError("is no ONNX file, or holds no network: export it again", path)
+    return model
+
+
+def check_sound(path: Path) -> None:
+    """Raise `DataError` if an ONNX file contradicts itself, as one does that was cut off or written to by mistake."""
+    try:
+        onnx.checker.check_model(_read(path))
+    except onnx.checker.ValidationError as error:
+        what = next(line for line in [*str(error).splitlines(), "unknown"] if line.strip())
+        raise DataError(f"is damaged or no network, export it again: {what}", path) from error
 
 
 def load_model(path: Path) -> Any:

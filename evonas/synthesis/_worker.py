@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evonas.errors import ConfigurationError, FailureKind, ToolError
+from evonas.errors import ConfigurationError, DataError, FailureKind, ToolError
 from evonas.models.fixed_point import QuantisedNetwork
 from surrogates import HardwareTarget
 
@@ -65,20 +65,76 @@ def write_hls4ml(
         np.save(directory / "csim_outputs.npy", _hls4ml.simulate(model, inputs))
 
 
-def make_file(directory: Path, target: HardwareTarget, model: str, **options: Any) -> None:
+def make_file(directory: Path, target: HardwareTarget, model: str, vectors: int, **options: Any) -> None:
     """A network file -> hls4ml's graph for OpenRTL -> Verilog, checked; all that `build.finish` needs."""
     from evonas.synthesis import build
     from evonas.synthesis._hls4ml import frontends, reader
 
-    converted = frontends.load(Path(model), target, directory / "hls4ml", **options)
-    build.make(reader.read(converted), directory, target.part, target.clock_period_ns)
+    converted, warnings = frontends.load(Path(model), target, directory / "hls4ml", **options)
+    graph = reader.read(converted)
+    inputs = build.random_inputs(graph, vectors)
+    build.make(graph, directory, target.part, target.clock_period_ns, inputs)
+    (directory / "conversion.json").write_text(json.dumps({"warnings": warnings}) + "\n")
 
 
-OPERATIONS: dict[str, Any] = {"trace": trace, "write_hls4ml": write_hls4ml, "make_file": make_file}
+def write_file(
+    directory: Path,
+    target: HardwareTarget,
+    model: str,
+    vectors: int,
+    backend: str,
+    compile: bool,  # noqa: A002 - the request's word
+    **options: Any,
+) -> None:
+    """A network file -> hls4ml's project for `backend`, and if `compile` is set, what its C simulation computes."""
+    from evonas.synthesis import _hls4ml
+    from evonas.synthesis._hls4ml import frontends
+
+    converted, warnings = frontends.load(Path(model), target, directory / "hls4ml", backend=backend, **options)
+    _hls4ml.write(converted)
+    found: dict[str, Any] = {"warnings": warnings}
+    if compile:
+        found |= _compared(directory, converted, Path(model), vectors, **options)
+    (directory / "conversion.json").write_text(json.dumps(found) + "\n")
+
+
+def _compared(directory: Path, converted: Any, model: Path, vectors: int, precision: str, **_: Any) -> dict[str, Any]:
+    """Save inputs, the outputs of the same network as OpenRTL reads it, and those of the C simulation.
+
+    "reason" says why there are none; "own" are layers that not every compiler computes as Vitis does.
+    """
+    from evonas.synthesis import _hls4ml, build, evaluate
+    from evonas.synthesis import graph as g
+    from evonas.synthesis._hls4ml import frontends
+
+    try:  # reuse and strategy change no bit, and any part will do
+        reference = frontends.load(model, HardwareTarget(), directory / "hls4ml", precision, 1, "latency")[0]
+        graph = _hls4ml.read(reference)
+    except ToolError as error:
+        return {"reason": error.failure.message}
+    inputs = build.random_inputs(graph, vectors)
+    shapes = [tuple(int(n) for n in variable.shape) for variable in converted.get_input_variables()]
+    backend = converted.config.get_config_value("Backend")
+    os.environ["CPLUS_INCLUDE_PATH"] = os.pathsep.join(filter(None, (*HEADERS.get(backend, ()), INCLUDE_PATH)))
+    try:
+        shaped = (data.reshape(-1, *shape) for data, shape in zip(inputs, shapes, strict=True))
+        outputs = _hls4ml.simulate(converted, *shaped)
+    except Exception as error:  # noqa: BLE001 - hls4ml raises nothing narrower
+        traceback.print_exc()
+        return {"reason": f"hls4ml's C simulation for {backend} cannot be run: {error}"}
+    np.save(directory / "inputs.npy", np.concatenate(inputs, axis=1))
+    np.save(directory / "expected.npy", np.concatenate(evaluate.evaluate(graph, *inputs), axis=1))
+    np.save(directory / "csim_outputs.npy", outputs)
+    means = (node for node in graph.nodes if isinstance(node, g.Pool) and node.kind == "mean")
+    tables = (node for node in graph.nodes if isinstance(node, g.Table | g.Softmax))
+    return {"reason": None, "own": [node.name for node in (*tables, *means)]}
+
+
+OPERATIONS: dict[str, Any] = {f.__name__: f for f in (trace, write_hls4ml, make_file, write_file)}
 
 
 def serve(line: str) -> dict[str, Any]:
-    """Answer one request: `{}` or `{"failure": kind, "message": text}`."""
+    """Answer one request: `{}`, `{"failure": kind, "message": text}` or `{"damaged": path, "message": text}`."""
     request = json.loads(line)
     output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
@@ -92,6 +148,8 @@ def serve(line: str) -> dict[str, Any]:
         return {}
     except ToolError as error:
         return {"failure": error.failure.kind.value, "message": error.failure.message}
+    except DataError as error:
+        return {"damaged": str(error.path), "message": error.message}
     except ConfigurationError as error:  # such as accumulators of more than 53 bits
         return {"failure": FailureKind.UNSUPPORTED.value, "message": str(error)}
     except MemoryError as error:

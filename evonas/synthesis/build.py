@@ -98,7 +98,7 @@ def make(
     """
     rtl = directory / "verilog"
     shutil.rmtree(rtl, ignore_errors=True)
-    inputs = _inputs(graph, vectors)
+    inputs = _quantised(graph, random_inputs(graph, VECTORS) if vectors is None else vectors)
     expected = np.concatenate(evaluate(graph, *inputs), axis=1)
     flat = np.concatenate(inputs, axis=1)
     verilog = openrtl.emit(graph, rtl, part, clock_period_ns)
@@ -154,17 +154,20 @@ def _write(report: dict[str, Any], directory: Path) -> None:
     (directory / "openrtl_report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
 
 
-def _inputs(graph: Graph, vectors: Sequence[NDArray[np.floating]] | None) -> list[NDArray[np.float64]]:
-    """Inputs on their grids, (n, size) per tensor."""
+def random_inputs(graph: Graph, count: int) -> list[NDArray[np.float64]]:
+    """Random inputs over the whole range of each input type, (`count`, size) per tensor; always the same."""
     rng = np.random.default_rng(0)
+    limits = [([k.low for k in n.results], [k.high + k.lsb for k in n.results], (count, n.size)) for n in graph.inputs]
+    return _quantised(graph, [rng.uniform(*limit) for limit in limits])
+
+
+def _quantised(graph: Graph, vectors: Sequence[NDArray[np.floating]]) -> list[NDArray[np.float64]]:
+    """Inputs on their grids, (n, size) per tensor."""
     result = []
-    for index, node in enumerate(graph.inputs):
-        kinds = node.results
-        if vectors is None:
-            data = rng.uniform([k.low for k in kinds], [k.high + k.lsb for k in kinds], (VECTORS, node.size))
-        else:
-            data = np.asarray(vectors[index], np.float64).reshape(len(vectors[index]), -1)
-        result.append(np.stack([kind.quantise(data[:, word]) for word, kind in enumerate(kinds)], axis=1))
+    for node, given in zip(graph.inputs, vectors, strict=True):
+        data = np.asarray(given, np.float64).reshape(len(given), -1)
+        columns = [kind.quantise(data[:, word]) for word, kind in enumerate(node.results)]
+        result.append(np.stack(columns, axis=1))
     return result
 
 

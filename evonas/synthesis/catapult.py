@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.synthesis.reports import read_text, read_utilisation, read_worst_slack_ns
-from evonas.synthesis.vendor import PROJECT, Reading, Step, VendorBackend
+from evonas.synthesis.vendor import PROJECT, VIVADO_STARTS, Reading, Step, VendorBackend
 from surrogates import Stage
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class CatapultBackend(VendorBackend):
         chosen = {"synth", "verilog"} | ({"vsynth"} if vsynth else set())
         arguments = " ".join(f"{option}={option in chosen}" for option in OPTIONS)
         command = (programs[0], "-product", "ultra", "-shell", "-f", "build_prj.tcl")
-        what = "C and logic synthesis" if vsynth else "C synthesis"
-        return (Step(what, (*command, "-eval", f"set ::argv {{{arguments}}}")),)
+        announced = (VIVADO_STARTS,) if vsynth else ()
+        return (Step("C synthesis", (*command, "-eval", f"set ::argv {{{arguments}}}"), announced=announced),)
 
     def rtl(self, project: Path) -> Path:
         """The newest solution, which holds the Verilog."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.synthesis.backend import SynthesisResult
 from evonas.synthesis.verification import REFERENCE, check_vectors, compare
 from evonas.synthesis.worker import POOL
+from surrogates import SynthesisRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from evonas.errors import Failure
     from evonas.models.fixed_point import QuantisedNetwork
-    from surrogates import HardwareTarget, SynthesisRecord
+    from surrogates import HardwareTarget, Stage
 
 CSim = Literal["auto", "never", "always"]
 CSIMS: tuple[CSim, ...] = ("auto", "never", "always")
@@ -37,22 +39,32 @@ class Limits:
     cancelled: Callable[[], bool] | None = None
 
 
-@final
-@dataclass
-class Job:
-    """A network, the vectors on which all must agree, and the folder that takes everything."""
+Record = TypeVar("Record")
 
-    network: QuantisedNetwork
-    inputs: NDArray[np.float64]
-    expected: NDArray[np.float64]
+
+@dataclass(kw_only=True)
+class Job(ABC, Generic[Record]):
+    """The folder that takes everything, the time that is left, and what has come out."""
+
     target: HardwareTarget
     directory: Path
     deadline: float
     limits: Limits
     progress: Callable[[str], None]
-    records: list[SynthesisRecord] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
-    verified: int = 0
+    verified: int = 0  # input vectors that were compared bit for bit
+
+    @abstractmethod
+    def write_hls4ml(self, csim: CSim, backend: str = "Vitis") -> int:
+        """Write hls4ml's project for its `backend`; compare its C simulation where `csim` says so.
+
+        Returns peak memory in bytes.
+        """
+
+    @abstractmethod
+    def add(self, stage: Stage, **measured: Any) -> None:
+        """Append the record of `stage`, with what was `measured` and what this job knows itself."""
 
     def path(self, name: str) -> Path:
         """A file or folder of this job."""
@@ -66,6 +78,26 @@ class Job:
         limits = self.limits
         return {"timeout_s": left, "memory_limit_bytes": limits.memory_limit_bytes, "cancelled": limits.cancelled}
 
+    def call(self, operation: str, **arguments: Any) -> int:
+        """Have a worker do `operation`; returns the peak of its resident memory in bytes."""
+        common = {"directory": str(self.directory), "target": self.target.to_dict()}
+        self.files["log"] = self.path("tools.log")
+        return POOL.call(operation, common | arguments, log=self.files["log"], **self.bounds())
+
+    def saved(self, name: str) -> NDArray[np.float64]:
+        """An array that a worker saved."""
+        return np.asarray(np.load(self.path(name), allow_pickle=False), np.float64)
+
+
+@final
+@dataclass(kw_only=True)
+class DesignJob(Job[SynthesisRecord]):
+    """A network of ours, and the vectors on which all implementations must agree."""
+
+    network: QuantisedNetwork
+    inputs: NDArray[np.float64]
+    expected: NDArray[np.float64]
+
     def compare(self, name: str, found: NDArray[np.float64]) -> None:
         """Hold the outputs of another implementation, for the first `len(found)` vectors, against the reference."""
         count = len(found)
@@ -73,30 +105,27 @@ class Job:
         self.verified = count
 
     def call(self, operation: str, **arguments: Any) -> int:
-        """Have a worker do `operation`; returns the peak of its resident memory in bytes."""
+        """As for every job, with the network and its inputs in the folder."""
         self.path("network.bin").write_bytes(self.network.to_bytes())
         np.save(self.path("inputs.npy"), self.inputs, allow_pickle=False)
-        common = {"directory": str(self.directory), "target": self.target.to_dict()}
-        self.files["log"] = self.path("tools.log")
-        return POOL.call(operation, common | arguments, log=self.files["log"], **self.bounds())
-
-    def outputs(self, name: str) -> NDArray[np.float64]:
-        """Outputs that a worker saved."""
-        return np.asarray(np.load(self.path(name), allow_pickle=False), np.float64)
+        return super().call(operation, **arguments)
 
     def write_hls4ml(self, csim: CSim, backend: str = "Vitis") -> int:
-        """Write hls4ml's project for its `backend`; compare its C simulation where `csim` says so.
-
-        Returns peak memory in bytes.
-        """
+        """As for every job; a C simulation that differs is a failure."""
         compile_it = wants_csim(csim)
         self.progress("hls4ml C simulation" if compile_it else "hls4ml project")
         shutil.rmtree(self.path("hls4ml"), ignore_errors=True)
         peak = self.call("write_hls4ml", compile=compile_it, backend=backend)
         self.files["hls4ml"] = self.path("hls4ml")
         if compile_it:
-            self.compare("hls4ml's C simulation", self.outputs("csim_outputs.npy"))
+            self.compare("hls4ml's C simulation", self.saved("csim_outputs.npy"))
         return peak
+
+    def add(self, stage: Stage, **measured: Any) -> None:
+        """Append the record of `stage`."""
+        network = self.network
+        known = {"spec": network.spec, "nonzero_weights": network.nonzero_weights, "verified_vectors": self.verified}
+        self.records.append(SynthesisRecord(target=self.target, stage=stage, **known, **measured))  # type: ignore[arg-type]
 
     def result(self, failure: Failure | None) -> SynthesisResult:
         """What there is so far."""
@@ -122,11 +151,20 @@ def start(
     timeout_s: float,
     limits: Limits,
     progress: Callable[[str], None] | None,
-) -> Job:
+) -> DesignJob:
     """A job in `directory` (made if needed). Raises `ConfigurationError` for unsuitable vectors."""
     deadline = time.monotonic() + timeout_s
     inputs = check_vectors(network, vectors)
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     expected = network.predict(inputs)
-    return Job(network, inputs, expected, target, directory, deadline, limits, progress or (lambda _: None))
+    return DesignJob(
+        target=target,
+        directory=directory,
+        deadline=deadline,
+        limits=limits,
+        progress=progress or (lambda _: None),
+        network=network,
+        inputs=inputs,
+        expected=expected,
+    )

@@ -20,12 +20,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import FailureKind, ToolError
-from evonas.synthesis import firmware, yosys
+from evonas.synthesis import firmware, verilator, yosys
 from evonas.synthesis.backend import Availability, SynthesisResult
 from evonas.synthesis.figures import Figures
-from evonas.synthesis.job import CSim, Job, Limits, check_csim, start
+from evonas.synthesis.job import CSim, Limits, check_csim, start
 from evonas.synthesis.parts import family
-from surrogates import Stage, SynthesisRecord
+from surrogates import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,24 +35,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.synthesis.job import DesignJob
     from surrogates import HardwareTarget
+
 
 @final
 @dataclass(frozen=True)
 class OpenBackend:
     """hls4ml, alkaid and yosys. `csim` says when hls4ml's C simulation joins the bit for bit comparison.
 
-    "auto" compiles it if g++ exists; it costs seconds of g++ per design. `memory_limit_bytes` bounds each tool.
-    `cancelled` is asked several times a second while a tool runs; True ends it (failure CANCELLED).
+    "auto" compiles it if g++ exists; it costs seconds of g++ per design. `simulator` simulates the Verilog (see
+    `firmware.choose`): "yosys" is shown the first 128 vectors at most, "verilator" all of them, and "auto" is verilator
+    where it is installed and there are at least 1000. `memory_limit_bytes` bounds each tool. `cancelled` is asked
+    several times a second while a tool runs; True ends it (failure CANCELLED).
     """
 
     csim: CSim = "auto"
     memory_limit_bytes: int | None = None
     cancelled: Callable[[], bool] | None = None
     name: str = "openrtl"
+    simulator: str = "yosys"
 
     def __post_init__(self) -> None:
         check_csim(self.csim)
+        firmware.choose(self.simulator, 0)
 
     def available(self) -> Availability:
         """The versions of the three tools, or which one is missing."""
@@ -64,6 +70,8 @@ class OpenBackend:
                 return Availability(None, f"the package {package} is not installed")
         if self.csim == "always" and shutil.which("g++") is None:
             return Availability(None, 'g++ is not on PATH and csim is "always"')
+        if self.simulator == "verilator" and verilator.find_program() is None:
+            return Availability(None, 'verilator is not on PATH and simulator is "verilator"')
         return Availability(" ".join(f"{package} {number}" for package, number in found.items()))
 
     def check(self, target: HardwareTarget) -> None:
@@ -94,62 +102,42 @@ class OpenBackend:
         try:
             figures = _trace(job, availability.version)
             if until >= Stage.SYNTHESISED:
-                _synthesise(job, availability.version, self.csim, figures)
+                _synthesise(job, availability.version, self.csim, self.simulator, figures)
         except ToolError as error:
             return job.result(error.failure)
         return job.result(None)
 
 
-def _record(job: Job, stage: Stage, figures: Figures, **measured: Any) -> SynthesisRecord:
-    """What all records of this backend share, and what was `measured`."""
-    return SynthesisRecord(
-        spec=job.network.spec,
-        target=job.target,
-        stage=stage,
-        latency_cycles=figures.latency_cycles,
-        initiation_interval=figures.initiation_interval,
-        nonzero_weights=job.network.nonzero_weights,
-        verified_vectors=job.verified,
-        **measured,
-    )
-
-
-def _trace(job: Job, tool_version: str) -> Figures:
+def _trace(job: DesignJob, tool_version: str) -> Figures:
     """Network to Verilog, compared with torch and alkaid's interpreter: the TRACED record."""
     began = time.monotonic()
     job.progress("tracing")
     rtl = job.path("verilog")
     shutil.rmtree(rtl, ignore_errors=True)
     peak = job.call("trace")
-    job.compare("torch", job.outputs("torch_outputs.npy"))
-    job.compare("alkaid's interpreter", job.outputs("alkaid_outputs.npy"))
+    job.compare("torch", job.saved("torch_outputs.npy"))
+    job.compare("alkaid's interpreter", job.saved("alkaid_outputs.npy"))
     job.files["verilog"] = rtl
     figures = Figures.read(rtl)
-    record = _record(
-        job,
+    job.add(
         Stage.TRACED,
-        figures,
+        **traced(figures),
         tool_version=tool_version,
-        lut=figures.lut,
-        ff=figures.ff,
-        dsp=figures.multipliers,
-        bram_18k=figures.block_ram_18k,
         wall_time_s=time.monotonic() - began,
         peak_memory_bytes=peak,
         report_digest=sha256((rtl / "figures.json").read_bytes()).hexdigest(),
     )
-    job.records.append(record)
     return figures
 
 
-def _synthesise(job: Job, tool_version: str, csim: CSim, figures: Figures) -> None:
+def _synthesise(job: DesignJob, tool_version: str, csim: CSim, simulator: str, figures: Figures) -> None:
     """Verilog to cells, after comparing the C and the clock by clock simulation: the SYNTHESISED record."""
     began = time.monotonic()
     peak = job.write_hls4ml(csim)
     job.progress("RTL simulation")
     rtl, folder = job.path("verilog"), job.path("yosys")
     job.files["log"] = folder / "simulation.log"
-    outputs, simulation = firmware.simulate(rtl, folder, figures, job.inputs, **job.bounds())
+    outputs, simulation = firmware.simulate(rtl, folder, figures, job.inputs, simulator=simulator, **job.bounds())
     job.compare(f"the Verilog's simulation ({figures.latency_cycles} clock edges later)", outputs)
     job.progress("logic synthesis")
     job.files["log"] = folder / "synthesis.log"
@@ -157,19 +145,22 @@ def _synthesise(job: Job, tool_version: str, csim: CSim, figures: Figures) -> No
     report = {"tool_version": tool_version, "latency_cycles": figures.latency_cycles, "seconds": run.seconds}
     job.files["report"] = job.path("synthesis.json")
     job.files["report"].write_text(json.dumps(report | asdict(used), indent=1, sort_keys=True) + "\n")
-    record = _record(
-        job,
+    job.add(
         Stage.SYNTHESISED,
-        figures,
+        **synthesised(figures, asdict(used)),
         tool_version=tool_version,
-        lut=used.lut,
-        ff=used.ff,
-        dsp=used.dsp,
-        bram_18k=used.bram_18k,
-        carry=used.carry,
-        delay_ns=used.delay_ns,
         wall_time_s=time.monotonic() - began,
         peak_memory_bytes=max(run.peak_memory_bytes, peak, simulation.peak_memory_bytes),
         report_digest=sha256((folder / "stat.json").read_bytes()).hexdigest(),
     )
-    job.records.append(record)
+
+
+def traced(figures: Figures) -> dict[str, Any]:
+    """What a TRACED record has of emitted Verilog."""
+    cells = {"lut": figures.lut, "ff": figures.ff, "dsp": figures.multipliers, "bram_18k": figures.block_ram_18k}
+    return cells | {"latency_cycles": figures.latency_cycles, "initiation_interval": figures.initiation_interval}
+
+
+def synthesised(figures: Figures, used: dict[str, Any]) -> dict[str, Any]:
+    """What a SYNTHESISED record has of a `Utilisation` as plain data."""
+    return traced(figures) | {name: used[name] for name in ("lut", "ff", "dsp", "bram_18k", "carry", "delay_ns")}

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
-from evonas.synthesis.backend import Availability, SynthesisResult
-from evonas.synthesis.job import CSim, Job, Limits, check_csim, start
+from evonas.synthesis.backend import Availability
+from evonas.synthesis.job import CSim, Limits, check_csim, start
 from evonas.synthesis.licences import licence
 from evonas.synthesis.process import run_tool
-from surrogates import Stage, SynthesisRecord
+from surrogates import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from evonas.errors import Failure
     from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.synthesis.backend import SynthesisResult
+    from evonas.synthesis.job import Job
     from surrogates import HardwareTarget
 
 PROJECT = "dut"
+VIVADO_STARTS = ("***** VIVADO SYNTHESIS *****", "logic synthesis")  # in the log of hls4ml's scripts
 RELEASE = re.compile(r"(?<![\d.])((?:20)?\d\d\.\d+(?:\.\d+)*)")  # in the folder of a program: 2024.1, 21.4
 NO_LICENCE = re.compile(
     r"\[Common 17-345\]|valid licen[cs]e was not found|licen[cs]e check-?\s?out failed|FLEX(net|lm) \w+ error"
@@ -54,11 +58,15 @@ def diagnose(log: str) -> FailureKind | None:
 @final
 @dataclass(frozen=True)
 class Step:
-    """One command: what it does, for the progress, its words, and the folder below the project that it runs in."""
+    """One command: what it does, for the progress, its words, and the folder below the project that it runs in.
+
+    `announced` are words of its log and what it does from there on.
+    """
 
     what: str
     command: tuple[str, ...]
     folder: str = "."
+    announced: tuple[tuple[str, str], ...] = ()
 
 
 @final
@@ -100,6 +108,11 @@ class VendorBackend(ABC):
         check_csim(self.csim)
         if self.licences is not None and self.licences < 1:
             raise ConfigurationError("licences", self.licences, "must be at least 1, or None for no limit")
+
+    @property
+    def no_csim(self) -> str:
+        """Why there is no C simulation, where there is none."""
+        return f"hls4ml's C simulation of a project for {self.title} needs the vendor's compiler"
 
     @abstractmethod
     def check(self, target: HardwareTarget) -> None:
@@ -163,18 +176,21 @@ class VendorBackend(ABC):
         self.check(target)
         limits = Limits(self.memory_limit_bytes, self.cancelled)
         job = start(network, vectors, target, directory, timeout_s, limits, progress)
+        return job.result(self.run(job, until))
+
+    def run(self, job: Job[Any], until: Stage) -> Failure | None:
+        """Have `job` write its project and compare its C simulation, and build that as far as `until`."""
         try:
             if self.csim == "always" and not self.has_csim:
-                message = f"hls4ml's C simulation of a project for {self.title} needs the vendor's compiler"
-                raise ToolError(FailureKind.UNSUPPORTED, message)
+                raise ToolError(FailureKind.UNSUPPORTED, self.no_csim)
             peak = job.write_hls4ml(self.csim if self.has_csim else "never", self.hls4ml_name)
             if until >= Stage.CSYNTH:
                 self._build(job, until, peak)
         except ToolError as error:
-            return job.result(error.failure)
-        return job.result(None)
+            return error.failure
+        return None
 
-    def _build(self, job: Job, until: Stage, peak: int) -> None:
+    def _build(self, job: Job[Any], until: Stage, peak: int) -> None:
         """Run the tools; records come from whatever reports there are, also if a tool failed in the end."""
         programs, project = self.find(), job.path("hls4ml")
         steps = self.steps(programs, project, until)
@@ -189,7 +205,12 @@ class VendorBackend(ABC):
                 for step in steps:
                     job.progress(step.what)
                     name, folder = Path(step.command[0]).name, project / step.folder
-                    run = run_tool(step.command, name=name, cwd=folder, **options, **job.bounds())
+                    bounds = job.bounds()
+                    cancelled = _following(job, step, bounds.pop("cancelled"))
+                    try:
+                        run = run_tool(step.command, name=name, cwd=folder, cancelled=cancelled, **options, **bounds)
+                    finally:
+                        cancelled()  # tells what was announced since the last look
                     peak = max(peak, run.peak_memory_bytes)
             except ToolError as error:
                 failure = error
@@ -200,7 +221,7 @@ class VendorBackend(ABC):
         if failure is not None:
             raise failure
 
-    def _collect(self, job: Job, until: Stage, seconds: float, peak: int) -> None:
+    def _collect(self, job: Job[Any], until: Stage, seconds: float, peak: int) -> None:
         """Append the records of the reports. Raises `ToolError` for the first that is missing or broken."""
         project = job.path("hls4ml")
         rtl = self.rtl(project)
@@ -212,15 +233,29 @@ class VendorBackend(ABC):
             job.files["report"] = job.path("synthesis.json")
             job.files["report"].write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
             if reading.figures:
-                record = SynthesisRecord(
-                    spec=job.network.spec,
-                    target=job.target,
-                    stage=reading.stage,
-                    nonzero_weights=job.network.nonzero_weights,
-                    verified_vectors=job.verified,
-                    wall_time_s=seconds,
-                    peak_memory_bytes=peak,
-                    report_digest=sha256(reading.path.read_bytes()).hexdigest(),
-                    **reading.figures,
-                )
-                job.records.append(record)
+                digest = sha256(reading.path.read_bytes()).hexdigest()
+                measured = {"wall_time_s": seconds, "peak_memory_bytes": peak, "report_digest": digest}
+                job.add(reading.stage, **measured, **reading.figures)
+
+
+def _following(job: Job[Any], step: Step, cancelled: Callable[[], bool] | None) -> Callable[[], bool]:
+    """`cancelled`, which is asked several times a second, telling the progress each time what the log announces."""
+    log = job.files["log"]
+    awaited = list(step.announced)
+    seen = log.stat().st_size if log.is_file() else 0
+
+    def look() -> bool:
+        nonlocal seen
+        if awaited and log.is_file():
+            with log.open("rb") as lines:
+                lines.seek(seen)
+                text = lines.read()
+            words, what = awaited[0]
+            if words.encode() in text:
+                awaited.pop(0)
+                job.progress(what)
+            else:  # the words may be half written
+                seen += max(0, len(text) - len(words))
+        return cancelled is not None and cancelled()
+
+    return look

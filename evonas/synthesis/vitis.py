@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from evonas.errors import ConfigurationError
 from evonas.synthesis.reports import read_csynth, read_utilisation
-from evonas.synthesis.vendor import PROJECT, Reading, Step, VendorBackend
+from evonas.synthesis.vendor import PROJECT, VIVADO_STARTS, Reading, Step, VendorBackend
 from surrogates import Stage
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class VitisBackend(VendorBackend):
         """hls4ml's script does everything; what that is, it reads from `build_opt.tcl`."""
         vsynth = self._vsynth(until)
         (project / "build_opt.tcl").write_text(build_options(vsynth))
-        what = "C and logic synthesis" if vsynth else "C synthesis"
-        return (Step(what, (programs[0], *ARGUMENTS[Path(programs[0]).name])),)
+        announced = (VIVADO_STARTS,) if vsynth else ()
+        return (Step("C synthesis", (programs[0], *ARGUMENTS[Path(programs[0]).name]), announced=announced),)
 
     def rtl(self, project: Path) -> Path:
         """The Verilog of Vitis HLS."""

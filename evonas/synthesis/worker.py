@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from evonas.errors import FailureKind, ToolError
+from evonas.errors import DataError, FailureKind, ToolError
 from evonas.synthesis.process import MemoryWatch, log_tail, private_environment
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class WorkerPool:
     ) -> int:
         """Have `operation` (see `_worker.py`) done; returns the peak resident bytes while it ran.
 
-        Raises `ToolError` for a time-out, a crash, lack of memory, a cancellation, or what the operation reports.
+        Raises `ToolError` for a time-out, a crash, lack of memory, a cancellation, or what the operation reports, and
+        `DataError` for a file that it cannot read.
         """
         worker = self._take()
         watch = MemoryWatch(worker.process.pid)
@@ -140,6 +141,8 @@ class WorkerPool:
                 self._give(worker)
             else:
                 worker.close()
+        if "damaged" in answer:
+            raise DataError(answer["message"], answer["damaged"])
         if "failure" in answer:
             raise ToolError(FailureKind(answer["failure"]), f"{operation}: {answer['message']}")
         return watch.peak

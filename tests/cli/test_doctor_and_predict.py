@@ -95,7 +95,17 @@ def test_predict_in_json_and_from_files_agree(evonas, tmp_path):
     assert data["interval"] == pytest.approx(0.9)
     assert data["surrogate_version"]
     assert data["spec"] == spec.to_dict()
-    for metric in ("lut", "ff", "dsp", "latency_cycles", "latency_ns"):
+    for metric in ("lut", "ff", "dsp", "bram_18k", "latency_cycles", "latency_ns", "initiation_interval"):
         values = data["predicted"][metric]
         assert values["lower"] <= values["value"] <= values["upper"]
     assert data["predicted"]["lut"]["value"] > 0
+
+
+def test_predict_shared_multipliers(evonas):
+    ended = evonas("predict", "16-8-5", "--reuse-factor", "7")
+    assert ended.code == 0, ended.err
+    assert "reuse factors 8,8, the legal ones nearest to 7" in ended.out
+    rows = {line.split()[0]: line.split() for line in ended.out.splitlines() if line.strip()}
+    assert float(rows["DSP"][1]) > 0
+    assert rows["II"][-3:] == ["8", "8", "8"]
+    assert len(rows["BRAM"]) == 4

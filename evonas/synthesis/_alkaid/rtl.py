@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from alkaid.codegen import RTLModel
@@ -38,7 +37,7 @@ class RtlDesign:
 
 
 def write_rtl(logic: CombLogic, directory: Path, part: str, clock_period_ns: float, module: str = TOP) -> RtlDesign:
-    """Cut the logic into pipeline stages and write Verilog to `directory`, with `ports.json` beside it.
+    """Cut the logic into pipeline stages and write Verilog to `directory`.
 
     The cut-off of a stage's estimated delay is `clock_period_ns` times `LATENCY_PER_NS`: 5 ns give 5 of alkaid's
     units. Inputs and outputs are registered, so n stages take n + 1 clock edges from input port to output port.
@@ -56,7 +55,7 @@ def write_rtl(logic: CombLogic, directory: Path, part: str, clock_period_ns: flo
     )
     model.write()
     source, sink = model.fsm.inp_signals[0], model.fsm.out_signals[0]
-    design = RtlDesign(
+    return RtlDesign(
         directory,
         float(logic.cost),
         int(model.reg_bits),
@@ -65,6 +64,3 @@ def write_rtl(logic: CombLogic, directory: Path, part: str, clock_period_ns: flo
         Port.of(source.precisions),
         Port.of(sink.precisions),
     )
-    description = {key: value for key, value in asdict(design).items() if key != "directory"}
-    (directory / "ports.json").write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
-    return design

@@ -184,7 +184,6 @@ def test_verilog_of_a_segment(tmp_path):
     assert any("module link_1" in path.read_text() for path in tmp_path.rglob("*.v"))
     assert design.inputs.widths == (5, 3, 7, 5)
     assert design.latency_cycles == design.stages + 1
-    assert (tmp_path / "ports.json").is_file()
 
 
 def test_what_cannot_be_done_names_the_layer():

@@ -204,3 +204,23 @@ def test_choice(monkeypatch):
 
 def test_backends_travel_between_processes():
     assert pickle.loads(pickle.dumps(BACKEND)) == BACKEND
+
+
+def test_simulators(monkeypatch):
+    with pytest.raises(ConfigurationError, match="simulator"):
+        OpenBackend(simulator="none")
+    monkeypatch.setenv("PATH", "")
+    assert "verilator is not on PATH" in OpenBackend(simulator="verilator").available().reason
+    assert OpenBackend(simulator="auto").available().version
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not all(map(shutil.which, ("verilator", "make", "g++"))), reason="verilator is not installed")
+def test_verilator_is_shown_all_vectors(tmp_path):
+    network = random_network(0, (5, 4, 3), weight_bits=3, activation_bits=3)
+    vectors = np.random.default_rng(1).normal(0, 1.5, (1500, 5))
+    for simulator, verified in (("yosys", 128), ("auto", 1500)):
+        backend = OpenBackend("never", simulator=simulator)
+        result = backend.synthesise(network, vectors, HardwareTarget(), tmp_path, timeout_s=300)
+        assert result.failure is None
+        assert [record.verified_vectors for record in result.records] == [1500, verified]
