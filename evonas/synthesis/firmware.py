@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIMULATED_VECTORS = 128  # at most: clock by clock simulation costs 10 to 200 ms a clock edge
 SIMULATED_EDGES = 1024  # about: designs that take an input every R edges are shown fewer vectors
-FEWEST_VECTORS = 16
+FEWEST_VECTORS = 64  # what a design is said to be verified on
 MANY_VECTORS = 1000  # from here on compiling the Verilog, which takes as long as synthesising it, is worth it
 SIMULATORS = ("yosys", "verilator", "auto")
 
