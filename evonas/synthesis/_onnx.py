@@ -8,6 +8,7 @@ that no order of summation can round; double precision otherwise. The input quan
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from evonas.synthesis.verification import compare
 from surrogates import ModelSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -190,6 +192,17 @@ def _read(path: Path) -> Any:
     if not model.graph.node:  # what an empty file is to protobuf
         raise DataError("is no ONNX file, or holds no network: export it again", path)
     return model
+
+
+@contextmanager
+def modest_format() -> Iterator[None]:
+    """Models made meanwhile are in a format that onnxruntime reads: onnx is often a version ahead of it."""
+    newest = onnx.IR_VERSION
+    onnx.IR_VERSION = min(newest, IR_VERSION)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        onnx.IR_VERSION = newest
 
 
 def check_sound(path: Path) -> None:

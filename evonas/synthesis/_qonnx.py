@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.channels_last import ConvertToChannelsLastAndClean
+from qonnx.transformation.general import GiveUniqueNodeNames
 from qonnx.util.cleanup import cleanup_model
 
 from evonas.synthesis import _onnx
@@ -16,5 +17,7 @@ if TYPE_CHECKING:
 
 def load(path: Path) -> Any:
     """An ONNX or QONNX file as hls4ml wants it: constants folded, shapes known, channels last."""
-    model = cleanup_model(ModelWrapper(_onnx.load_model(path)))
-    return model.transform(ConvertToChannelsLastAndClean(make_input_channels_last=True)).model
+    with _onnx.modest_format():
+        model = cleanup_model(ModelWrapper(_onnx.load_model(path)))
+        model = model.transform(ConvertToChannelsLastAndClean(make_input_channels_last=True))
+        return model.transform(GiveUniqueNodeNames()).model  # hls4ml needs a name of every node

@@ -225,3 +225,26 @@ def test_qonnx(tmp_path):
 
     ours, simulated = both(convert, tmp_path, rng.normal(0, 2, (SAMPLES, 8)).astype(np.float32))
     assert np.array_equal(ours, simulated)
+
+
+def test_an_onnx_file_with_a_convolution(tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxoptimizer", reason="qonnx is an optional front end")
+    pytest.importorskip("qonnx", reason="qonnx is an optional front end")
+    from evonas.synthesis._hls4ml import frontends
+    from surrogates import HardwareTarget
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(27, 2))
+    path = tmp_path / "network.onnx"
+    torch.onnx.export(network.eval(), torch.zeros(1, 1, 5, 5), path, dynamo=False)
+
+    def convert(backend, directory):
+        return frontends.load(path, HardwareTarget(), tmp_path / directory, "fixed<16,6>", 1, "latency", backend)[0]
+
+    data = np.random.default_rng(0).normal(size=(SAMPLES, 5, 5, 1)).astype(np.float32)
+    ours, simulated = both(convert, tmp_path, data)
+    assert np.array_equal(ours, simulated)
+    with torch.no_grad():
+        exact = network(torch.from_numpy(np.moveaxis(data, -1, 1))).numpy()
+    assert np.abs(ours - exact).max() < 0.05
