@@ -15,8 +15,10 @@ Whatever needs scikit-learn or SciPy is loaded at first use.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from surrogates.errors import SpecError
+from surrogates.layers import LayerSpec, OperationSpec, Window
 from surrogates.records import TARGETS, Stage, SynthesisRecord, read_records, write_records
-from surrogates.spec import HardwareTarget, LayerSpec, ModelSpec, SpecError
+from surrogates.spec import HardwareTarget, ModelSpec
 
 if TYPE_CHECKING:
     from surrogates.acquisition import Pick, Shares, choose
@@ -42,6 +44,7 @@ __all__ = [
     "MixedRecordsError",
     "ModelSpec",
     "NotFittedError",
+    "OperationSpec",
     "PersistenceError",
     "Pick",
     "Prediction",
@@ -53,6 +56,7 @@ __all__ = [
     "Surrogate",
     "SurrogateError",
     "SynthesisRecord",
+    "Window",
     "accuracy",
     "analytic_costs",
     "choose",

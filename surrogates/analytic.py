@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from surrogates import shared_multipliers
-from surrogates.table import MAX_LAYERS, Floats, LayerTable, layer_table
+from surrogates.table import Floats, LayerTable, layer_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,14 +49,14 @@ class AnalyticCost:
 
 
 def analytic_costs(specs: Sequence[ModelSpec]) -> AnalyticCost:
-    """All closed forms of `specs`. Raises `SpecError` for a network of more than seven layers."""
+    """All closed forms of `specs`."""
     return table_costs(layer_table(specs))
 
 
 def table_costs(table: LayerTable) -> AnalyticCost:
     """All closed forms of the networks of a layer table."""
     return AnalyticCost(
-        macs=table.total(table.weights),
+        macs=table.total(table.weights * table.copies),
         bops=table.total(layer_bops(table)),
         ebops=table.total(layer_ebops(table)),
         lut=table.total(layer_lut(table)),
@@ -96,7 +96,7 @@ def layer_bops(table: LayerTable) -> Floats:
     Source: Baskin et al., UNIQ (arXiv:1804.10969), with the pruned fraction of Hawks et al. (arXiv:2102.11289).
     """
     a, w = table.in_bits, table.weight_bits
-    return table.nonzero * a * w + table.weights * (a + w + np.log2(table.n_in))
+    return table.copies * (table.nonzero * a * w + table.weights * (a + w + np.log2(table.n_in)))
 
 
 def layer_ebops(table: LayerTable) -> Floats:
@@ -105,7 +105,7 @@ def layer_ebops(table: LayerTable) -> Floats:
     Follows the idea of Sun et al., HGQ (arXiv:2405.00645), with the declared width of a weight in place of the span
     of its non-zero bits, which is not known before training.
     """
-    return table.nonzero * table.weight_bits * table.in_bits
+    return table.copies * table.nonzero * table.weight_bits * table.in_bits
 
 
 def signed_digits(weight_bits: Floats) -> Floats:
@@ -146,7 +146,7 @@ def layer_interval(table: LayerTable) -> Floats:
 
     The slowest layer sets them, by its reuse factor, so it counts in full (the first of equals) and the others for 0.
     """
-    cycles = np.where(table.unrolled, 1.0, table.reuse)
+    cycles = np.where(table.unrolled, 1.0, table.reuse * table.copies)
     slowest = np.flatnonzero(cycles == table.largest(cycles)[table.owner])
     _, first = np.unique(table.owner[slowest], return_index=True)
     result = np.zeros(len(cycles))
@@ -158,7 +158,7 @@ def activation_lut(table: LayerTable) -> Floats:
     """LUTs of rounding and saturation of each layer (L,): an increment, a clamp per output bit and a range check."""
     excess = np.maximum(accumulator_bits(table) - table.activation_bits, 0.0)
     per_word = 2 * table.activation_bits + excess / 5
-    return np.where(table.activation_bits > 0, table.n_out * per_word, 0.0)
+    return np.where(table.activation_bits > 0, table.copies * table.n_out * per_word, 0.0)
 
 
 def layer_lut(table: LayerTable) -> Floats:
@@ -172,7 +172,7 @@ def layer_lut(table: LayerTable) -> Floats:
     adders = digits**SHARING_EXPONENT + table.n_out * live_out
     trees = LUT_PER_ADDER_BIT * adders * (table.in_bits + table.weight_bits / 2 + 2)
     shared = shared_multipliers.lut(table, accumulator_bits(table))
-    return np.where(table.unrolled, trees, shared) + activation_lut(table)
+    return np.where(table.unrolled, table.copies * trees, shared) + activation_lut(table) + table.joined_lut
 
 
 def logic_stages(table: LayerTable) -> Floats:
@@ -181,7 +181,8 @@ def logic_stages(table: LayerTable) -> Floats:
     With multipliers only the activation is such logic.
     """
     activation = np.where(table.activation_bits > 0, 3.0, 0.0)
-    return (np.where(table.unrolled, 1.5 * tree_depth(table), 0.0) + activation) / STAGE_DELAY
+    trees = np.where(table.unrolled, 1.5 * tree_depth(table), 0.0)
+    return (trees + activation + 1.5 * table.joined_levels) / STAGE_DELAY
 
 
 def layer_stages(table: LayerTable) -> Floats:
@@ -208,18 +209,20 @@ def network_cycles(table: LayerTable) -> Floats:
 
 
 def _logic_pieces(table: LayerTable) -> Floats:
-    """Stages (n_specs, MAX_LAYERS + 1) of the logic before the first layer with multipliers, behind it, behind the
-    second, and so on; -1 where there is none.
+    """Stages of the logic before the first layer with multipliers, behind it, behind the second, and so on.
+
+    (n_specs, layers of the deepest + 1); -1 where there is none.
     """
+    pieces = int(table.depth.max(initial=0)) + 1
     multiplied = np.where(table.unrolled, 0, 1)
     behind = np.cumsum(multiplied)  # layers with multipliers so far, of all networks
     start = np.flatnonzero(table.position == 0)
     earlier = (behind[start] - multiplied[start])[table.owner]  # of the networks before
-    place = table.owner * (MAX_LAYERS + 1) + behind - earlier
-    size = table.n_specs * (MAX_LAYERS + 1)
+    place = table.owner * pieces + behind - earlier
+    size = table.n_specs * pieces
     stages = np.bincount(place, weights=logic_stages(table), minlength=size)
     there = np.bincount(place, weights=table.unrolled | (table.activation_bits > 0), minlength=size) > 0
-    return np.where(there, stages, -1.0).reshape(table.n_specs, MAX_LAYERS + 1)
+    return np.where(there, stages, -1.0).reshape(table.n_specs, pieces)
 
 
 def layer_ff(table: LayerTable) -> Floats:
@@ -230,7 +233,7 @@ def layer_ff(table: LayerTable) -> Floats:
     has registers in front and behind.
     """
     bits = accumulator_bits(table)
-    alive = table.n_out * np.sqrt(np.maximum(terms_per_output(table), 1.0)) * bits
+    alive = table.copies * table.n_out * np.sqrt(np.maximum(terms_per_output(table), 1.0)) * bits
     unrolled = logic_stages(table) * alive / 2
-    activation = np.where(table.activation_bits > 0, table.n_out * (bits + table.activation_bits), 0.0)
+    activation = np.where(table.activation_bits > 0, table.copies * table.n_out * (bits + table.activation_bits), 0.0)
     return np.where(table.unrolled, unrolled, shared_multipliers.ff(table, bits) + activation)

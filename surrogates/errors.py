@@ -1,5 +1,6 @@
 """What can go wrong between records and predictions.
 
+SpecError (a ValueError)  the description of a network is impossible
 SurrogateError (a ValueError)
 +-- NotFittedError        predict before fit
 +-- MixedRecordsError     records of several stages or tools in one training set
@@ -9,6 +10,15 @@ SurrogateError (a ValueError)
 from __future__ import annotations
 
 from typing import final
+
+
+@final
+class SpecError(ValueError):
+    """A description of a network is impossible: names the field, the value and the mend."""
+
+    def __init__(self, field: str, value: object, mend: str) -> None:
+        self.field, self.value, self.mend = field, value, mend
+        super().__init__(f"{field} = {value!r}: {mend}")
 
 
 class SurrogateError(ValueError):

@@ -1,7 +1,7 @@
-"""Networks as named feature vectors of fixed length, for networks of one to seven dense layers.
+"""Networks as named feature vectors of fixed length.
 
-First the compact features of the whole network, smooth and few, for models that extrapolate; then features of each
-layer by position, padded with zeros, for trees.
+First the compact features of the whole network, smooth and few, for models that extrapolate; then features of its
+first seven layers by position, padded with zeros, for trees.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from surrogates.analytic import (
     terms_per_output,
     tree_depth,
 )
-from surrogates.spec import ACTIVATIONS, HardwareTarget
-from surrogates.table import MAX_LAYERS, Floats, LayerTable, layer_table
+from surrogates.layers import ACTIVATIONS
+from surrogates.spec import HardwareTarget
+from surrogates.table import Floats, LayerTable, layer_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from surrogates.spec import Activation, ModelSpec
+    from surrogates.layers import Activation
+    from surrogates.spec import ModelSpec
 
+PLACES = 7  # layers with features of their own; those behind count in the features of the whole network
 COMPACT: tuple[str, ...] = (
     "log_lut",
     "log_ff",
@@ -69,15 +72,15 @@ _PER_LAYER: tuple[str, ...] = (
 
 def feature_names() -> tuple[str, ...]:
     """Names of the columns of `feature_matrix`; the first `len(COMPACT)` are the compact ones."""
-    padded = tuple(f"layer{place}_{name}" for place in range(MAX_LAYERS) for name in _PER_LAYER)
+    padded = tuple(f"layer{place}_{name}" for place in range(PLACES) for name in _PER_LAYER)
     return COMPACT + _EXTRA + padded
 
 
 def feature_matrix(specs: Sequence[ModelSpec], targets: HardwareTarget | Sequence[HardwareTarget]) -> Floats:
     """Features of networks on one target for all, or on one target each: shape (n, len(feature_names())).
 
-    Logarithms are to base 2 of 1 + x, bits are bits, shares lie within [0, 1]. Raises `SpecError` for a network of
-    more than seven layers, `ValueError` if the numbers of networks and targets differ.
+    Logarithms are to base 2 of 1 + x, bits are bits, shares lie within [0, 1]. Raises `ValueError` if the numbers
+    of networks and targets differ.
     """
     listed = [targets] * len(specs) if isinstance(targets, HardwareTarget) else list(targets)
     if len(listed) != len(specs):
@@ -96,8 +99,8 @@ def _log(values: Floats) -> Floats:
 
 def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
     live_in, live_out = alive_shares(table)
-    live = table.nonzero * live_in * live_out
-    nonzero = table.total(table.nonzero)
+    live = table.nonzero * table.copies * live_in * live_out
+    nonzero = table.total(table.nonzero * table.copies)
     effort = layer_ebops(table)
     weight = table.nonzero + 1e-6  # all weights pruned: plain means
     share = weight / table.total(weight)[table.owner]
@@ -118,7 +121,7 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
         "log_ff": _log(table.total(layer_ff(table))),
         "log_live_nonzero": _log(table.total(live)),
         "live_share": table.total(live) / np.maximum(nonzero, 1.0),
-        "density": nonzero / table.total(table.weights),
+        "density": nonzero / table.total(table.weights * table.copies),
         "n_layers": table.depth.astype(np.float64),
         "weight_bits": table.total(share * table.weight_bits),
         "in_bits": table.total(share * table.in_bits),
@@ -135,7 +138,7 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
         "log_interval": np.log2(table.total(layer_interval(table))),
         "log_dsp": _log(table.total(layer_dsp(table))),
         "log_clock": np.log2(clock),
-        "log_macs": _log(table.total(table.weights)),
+        "log_macs": _log(table.total(table.weights * table.copies)),
         "log_bops": _log(table.total(layer_bops(table))),
         "log_ebops": _log(table.total(effort)),
         "stages": table.total(layer_stages(table)),
@@ -145,7 +148,7 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
 
 
 def _padded(table: LayerTable) -> Floats:
-    """Per-layer features by position, (n_specs, MAX_LAYERS * len(_PER_LAYER)), zeros where there is no layer."""
+    """Per-layer features by position, (n_specs, PLACES * len(_PER_LAYER)), zeros where there is no layer."""
     columns = {
         "log_n_out": _log(table.n_out),
         "log_nonzero": _log(table.nonzero),
@@ -157,6 +160,7 @@ def _padded(table: LayerTable) -> Floats:
         "log_reuse": np.log2(table.reuse),
         "shared": np.where(table.unrolled, 0.0, 1.0),
     }
-    padded = np.zeros((table.n_specs, MAX_LAYERS, len(_PER_LAYER)))
-    padded[table.owner, table.position] = np.column_stack([columns[name] for name in _PER_LAYER])
-    return padded.reshape(table.n_specs, MAX_LAYERS * len(_PER_LAYER))
+    placed = table.position < PLACES
+    padded = np.zeros((table.n_specs, PLACES, len(_PER_LAYER)))
+    padded[table.owner[placed], table.position[placed]] = np.column_stack([columns[n][placed] for n in _PER_LAYER])
+    return padded.reshape(table.n_specs, PLACES * len(_PER_LAYER))

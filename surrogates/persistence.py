@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogates.errors import PersistenceError
+from surrogates.errors import PersistenceError, SpecError
 from surrogates.estimators import ResidualSurrogate
 from surrogates.records import Stage, SynthesisRecord
-from surrogates.spec import SpecError
 
 FORMAT = "surrogates.ResidualSurrogate"
 FORMAT_SCHEMA = 1

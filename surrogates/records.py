@@ -11,7 +11,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from surrogates.spec import HardwareTarget, ModelSpec, SpecError
+from surrogates.errors import SpecError
+from surrogates.spec import HardwareTarget, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -104,7 +104,7 @@ def _explain(error: Exception, study: Path | None) -> ExitCode:
 def _of_surrogates(error: Exception) -> bool:
     """Whether `surrogates` raised it on purpose; known by name, since loading that package may be what failed."""
     bases = {f"{c.__module__}.{c.__name__}" for c in type(error).__mro__}
-    return bool(bases & {"surrogates.spec.SpecError", "surrogates.errors.SurrogateError"})
+    return bool(bases & {"surrogates.errors.SpecError", "surrogates.errors.SurrogateError"})
 
 
 def _foreign_surrogates() -> str | None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evonas.models.fixed_point import FixedPoint, Overflow, QuantisedDense, QuantisedNetwork, Rounding
+from evonas.models.fixed_point import FixedPoint, Overflow, QuantisedDense, Rounding
+from evonas.models.quantised_network import QuantisedNetwork
 from surrogates import LayerSpec, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from surrogates.spec import Activation
+    from surrogates.layers import Activation
 
 DEFAULT_INPUT = FixedPoint(True, 8, 3)
 

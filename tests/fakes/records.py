@@ -10,8 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from surrogates.layers import ACTIVATIONS, LayerSpec
 from surrogates.records import Stage, SynthesisRecord
-from surrogates.spec import ACTIVATIONS, HardwareTarget, LayerSpec, ModelSpec
+from surrogates.spec import HardwareTarget, ModelSpec
 
 TOOL_VERSION = "made up"
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64)

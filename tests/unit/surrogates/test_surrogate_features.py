@@ -7,7 +7,7 @@ from fakes.records import random_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogates import HardwareTarget, LayerSpec, ModelSpec, SpecError, analytic_costs, feature_matrix, feature_names
+from surrogates import HardwareTarget, LayerSpec, ModelSpec, analytic_costs, feature_matrix, feature_names
 from surrogates.analytic import alive_shares, signed_digits
 from surrogates.reuse import legal_reuse_factors
 from surrogates.splits import architecture_groups, group_folds
@@ -77,9 +77,15 @@ def test_names_are_distinct_and_every_depth_has_the_same_length():
             assert row[0, names.index(f"layer{depth}_weight_bits")] == 0
 
 
-def test_deeper_networks_are_refused():
-    with pytest.raises(SpecError, match="7 layers"):
-        feature_matrix([ModelSpec(8, (LayerSpec(4, 4, 4, 4),) * 8)], TARGET)
+def test_of_a_deeper_network_the_first_seven_layers_have_features_of_their_own():
+    layers = [LayerSpec(4, 4, 4, 4)] * 8 + [LayerSpec(4, 2, 4, 0, "linear")]
+    deep, shallow = feature_matrix([ModelSpec(8, tuple(layers)), ModelSpec(8, tuple(layers[2:]))], TARGET)
+    names = feature_names()
+    assert deep[names.index("n_layers")] == 9
+    assert deep[names.index("log_macs")] > shallow[names.index("log_macs")]
+    assert deep[names.index("layer6_log_n_out")] == np.log2(5)
+    alone = feature_matrix([ModelSpec(8, tuple(layers[2:]))], TARGET)[0]
+    np.testing.assert_array_equal(alone, shallow)
 
 
 def test_targets_one_for_all_or_one_each():
