@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from evonas.errors import ConfigurationError
 from evonas.objectives import Constraint, Objective
@@ -48,7 +48,7 @@ class TaskConfig(_Section):
 class SpaceConfig(_Section):
     """The search space; the choices of every gene, in rising order."""
 
-    family: Literal["mlp"] = "mlp"
+    family: Literal["mlp"] = "mlp"  # dense networks; see `FamilyConfig` for the others
     depth: tuple[int, int] = (1, 6)  # fewest and most hidden layers
     widths: tuple[int, ...] = (4, 8, 12, 16, 24, 32, 48, 64)
     weight_bits: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
@@ -59,6 +59,44 @@ class SpaceConfig(_Section):
     learning_rate: tuple[float, ...] = (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)
     # of each layer: adders without a DSP slice, or the reuse factor of multipliers in DSP slices
     implementations: tuple[int | str, ...] = ("distributed_arithmetic",)
+
+
+class FamilyConfig(_Section):
+    """The search space of another family: the fields are those of its class in `evonas.space`, or of the user's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    family: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, data: Any) -> Any:
+        """Defaults are written out, so that a study's log holds them."""
+        from evonas.space.families import options
+
+        family = data.get("family") if isinstance(data, dict) else None
+        if not isinstance(family, str):
+            return data
+        known = options(family)
+        for name, value in data.items():
+            if name not in (*known, "family"):
+                mend = f"no such field; {family} has {', '.join(sorted(known))}"
+                raise ConfigurationError(f"space.{name}", value, mend)
+        return known | {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What is set of the family."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def _kind_of_space(data: Any) -> str:
+    family = data.get("family", "mlp") if isinstance(data, dict) else getattr(data, "family", "mlp")
+    return "mlp" if family == "mlp" else "family"
+
+
+Space = Annotated[
+    Annotated[SpaceConfig, Tag("mlp")] | Annotated[FamilyConfig, Tag("family")], Discriminator(_kind_of_space)
+]
 
 
 class TrainingConfig(_Section):
@@ -149,7 +187,7 @@ class StudyConfig(_Section):
     seed: Annotated[int, Field(ge=0)] = 0
     preset: str = "standard"
     task: TaskConfig = TaskConfig()
-    space: SpaceConfig = SpaceConfig()
+    space: Space = SpaceConfig()
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
@@ -238,9 +276,12 @@ def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 def _clear(error: ValidationError) -> ConfigurationError:
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "configuration"
+    location = first["loc"]
+    if location[:1] == ("space",):  # pydantic puts the kind of space in between
+        location = location[:1] + location[2:]
+    field = ".".join(str(part) for part in location) or "configuration"
     if first["type"] == "extra_forbidden":
-        return ConfigurationError(field, first["input"], _unknown_field(first["loc"]))
+        return ConfigurationError(field, first["input"], _unknown_field(location))
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ConfigurationError):
         return cause
@@ -251,7 +292,7 @@ def _unknown_field(location: tuple[int | str, ...]) -> str:
     model: type[BaseModel] = StudyConfig
     for part in location[:-1]:
         info = model.model_fields.get(str(part))
-        annotation = info.annotation if info else None
+        annotation = SpaceConfig if part == "space" else info.annotation if info else None
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     known = sorted(model.model_fields)

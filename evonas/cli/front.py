@@ -27,7 +27,7 @@ def front(
         Option(
             metavar="STAGE",
             help="predicted: by the surrogate; traced: the arithmetic compiler's own cost of the trained weights; "
-            "synthesised: by logic synthesis and verified bit for bit."
+            "synthesised: by logic synthesis and verified bit for bit.",
         ),
     ] = StageName.SYNTHESISED,
     as_json: JsonFlag = False,
@@ -46,12 +46,14 @@ def front(
         state = read_state(directory)
         wanted = Stage[stage.value.upper()]
         if as_json:
-            emit({
-                "task": rows.task_of(state),
-                "stage": wanted.label,
-                "objectives": [{"metric": o.metric, "direction": o.direction} for o in state.objectives],
-                "designs": [rows.front_entry(c, wanted) for c in state.front(wanted)],
-            })
+            emit(
+                {
+                    "task": rows.task_of(state),
+                    "stage": wanted.label,
+                    "objectives": [{"metric": o.metric, "direction": o.direction} for o in state.objectives],
+                    "designs": [rows.front_entry(c, wanted) for c in state.front(wanted)],
+                }
+            )
             return
         title = f"{rows.task_of(state)['name']}: front of stage {wanted.label}"
         show_front(state, wanted, console(), title=title)
@@ -61,38 +63,42 @@ def show_front(state: "StudyState", stage: "Stage", out: "Console", *, title: st
     """Print one front as a table that fits 80 columns, or say why there is none."""
     from evonas.cli._rich import Text, table
     from evonas.cli.rows import task_of
+    from evonas.report.views import score_metric, score_words
 
     designs = state.front(stage)
     if not designs:
         out.print(Text(_why_empty(state, stage)))
         return
     tested = any(c.handed_over is not None for c in designs)
-    columns = ["design", "val. %", *(["test %"] if tested else []), "LUT", "FF", "DSP", "cycles", "ns"]
+    metric = score_metric(state)
+    unit, head = ("%", "%: ") if metric == "accuracy" else ("error", "")
+    columns = ["design", f"val. {unit}", *([f"test {unit}"] if tested else []), "LUT", "FF", "DSP", "cycles", "ns"]
     splits = "validation and test splits" if tested else "validation split"
-    caption = f"%: accuracy on the {splits}, {task_of(state)['provenance']}. Hardware: {stage.label}."
+    caption = f"{head}{score_words(state)} on the {splits}, {task_of(state)['provenance']}. Hardware: {stage.label}."
     caption += f" Bits: of the weights.{_verification(designs, stage)}"
     out.print(
         table(
             [*((name, "right") for name in (*columns, "bits")), ("network", "left")],
-            (_cells(candidate, stage, tested=tested) for candidate in designs),
+            (_cells(candidate, stage, metric, tested=tested) for candidate in designs),
             title=title,
             caption=caption,
         )
     )
 
 
-def _cells(candidate: "CandidateState", stage: "Stage", *, tested: bool) -> list[str]:
-    from evonas.cli.rows import accuracy, tested_accuracy
-    from evonas.report.formatting import count, percent
+def _cells(candidate: "CandidateState", stage: "Stage", metric: str, *, tested: bool) -> list[str]:
+    from evonas.cli.rows import score, tested_score
+    from evonas.report.formatting import count, error_text, percent
 
     spec = candidate.spec
+    shown = percent if metric == "accuracy" else error_text
     return [
         str(candidate.candidate),
-        percent(accuracy(candidate)),
-        *([percent(tested_accuracy(candidate))] if tested else []),
+        shown(score(candidate, metric)),
+        *([shown(tested_score(candidate, metric))] if tested else []),
         *(count(candidate.value(metric, stage)) for metric in ("lut", "ff", "dsp")),
         *(_brief(candidate.value(metric, stage)) for metric in ("latency_cycles", "latency_ns")),
-        _range([layer.weight_bits for layer in spec.layers]),
+        _range([layer.weight_bits for layer in spec.weighted]),
         spec.topology,
     ]
 

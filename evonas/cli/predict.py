@@ -116,7 +116,7 @@ def _show(network: "ModelSpec", data: dict[str, Any], asked: str | None) -> None
     period = shortest(data["target"]["clock_period_ns"])
     out.print(Text(describe(network), style="bold"))
     out.print(Text(f"inputs {network.input_bits} bit; {data['target']['part']} at {period} ns"))
-    if any(layer.strategy == "reuse" for layer in network.layers):
+    if any(layer.strategy == "reuse" for layer in network.weighted):
         out.print(Text(_reuse_factors(network, asked)))
     out.print(
         table(
@@ -129,7 +129,7 @@ def _show(network: "ModelSpec", data: dict[str, Any], asked: str | None) -> None
 
 def _reuse_factors(network: "ModelSpec", asked: str | None) -> str:
     """The reuse factor of each layer, and whether they are not those that were `asked` for."""
-    factors = [str(layer.reuse_factor) if layer.strategy == "reuse" else "-" for layer in network.layers]
+    factors = [str(layer.reuse_factor) if layer.strategy == "reuse" else "-" for layer in network.weighted]
     wanted = factors if asked is None else [word.strip() for word in asked.split(",")]
     repaired = (wanted * len(factors) if len(wanted) == 1 else wanted) != factors
     return f"reuse factors {','.join(factors)}" + (f", the legal ones nearest to {asked}" if repaired else "")

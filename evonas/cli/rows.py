@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.objectives import HARDWARE_METRICS
+from evonas.report.views import error_definition, task
 from surrogates import Stage
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ class GenerationRow:
     dropped: int  # predicted to violate a constraint, not trained
     failed: int
     hypervolume: float | None
-    best_accuracy: float | None  # validation split
+    best_accuracy: float | None  # validation split; None where the task has no accuracy
+    best_error: float | None  # validation split
+    error_definition: str  # with its unit, such as "RMSE, GeV"
     smallest_lut_predicted: float | None
     seconds: float | None
 
@@ -51,35 +54,30 @@ def generation_row(state: StudyState, generation: GenerationState) -> Generation
         dropped=sum(c.asked.dropped for c in own),
         failed=sum(c.failure is not None for c in own),
         hypervolume=None if told is None else told.hypervolume,
-        best_accuracy=max((a for c in measured if (a := accuracy(c)) is not None), default=None),
+        best_accuracy=max((a for c in measured if (a := score(c, "accuracy")) is not None), default=None),
+        best_error=min((e for c in measured if (e := score(c, "error")) is not None), default=None),
+        error_definition=error_definition(state),
         smallest_lut_predicted=min(luts, default=None),
         seconds=None if told is None else told.wall_time_s,
     )
 
 
-def accuracy(candidate: CandidateState) -> float | None:
-    """Accuracy on the validation split."""
-    return _accuracy({name: m.value for name, m in candidate.measured.items()})
+def score(candidate: CandidateState, metric: str) -> float | None:
+    """Accuracy or error on the validation split."""
+    measured = candidate.measured.get(metric)
+    return None if measured is None else measured.value
 
 
-def tested_accuracy(candidate: CandidateState) -> float | None:
-    """Accuracy on the test split, which only handed-over designs have."""
-    return _accuracy({name: m.value for name, m in candidate.tested.items()})
-
-
-def _accuracy(values: dict[str, float]) -> float | None:
-    if "accuracy" in values:
-        return values["accuracy"]
-    return 1.0 - values["error"] if "error" in values else None
+def tested_score(candidate: CandidateState, metric: str) -> float | None:
+    """Accuracy or error on the test split, which only handed-over designs have."""
+    tested = candidate.tested.get(metric)
+    return None if tested is None else tested.value
 
 
 def task_of(state: StudyState) -> dict[str, str]:
-    """Name and provenance of the task; the provenance belongs beside every accuracy."""
-    task = {} if state.started is None else state.started.task
-    return {
-        "name": str(task.get("name", "unnamed task")),
-        "provenance": str(task.get("provenance", "provenance not recorded")),
-    }
+    """Name and provenance of the task and what its `error` is; the provenance belongs beside every score."""
+    name, provenance = task(state)
+    return {"name": name, "provenance": provenance, "error_definition": error_definition(state)}
 
 
 def front_entry(candidate: CandidateState, stage: Stage) -> dict[str, Any]:
@@ -90,8 +88,10 @@ def front_entry(candidate: CandidateState, stage: Stage) -> dict[str, Any]:
         "candidate": candidate.candidate,
         "generation": candidate.generation,
         "topology": candidate.spec.topology,
-        "validation_accuracy": accuracy(candidate),
-        "test_accuracy": tested_accuracy(candidate),
+        "validation_accuracy": score(candidate, "accuracy"),
+        "test_accuracy": tested_score(candidate, "accuracy"),
+        "validation_error": score(candidate, "error"),
+        "test_error": tested_score(candidate, "error"),
         "stage": stage.label,
         "hardware": {m: candidate.value(m, stage) for m in FRONT_METRICS if m in HARDWARE_METRICS},
         "std": {m: v.std for m, v in candidate.predicted.items()} if stage == Stage.PREDICTED else {},

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evonas.errors import Failure
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from evonas.synthesis.backend import SynthesisBackend, SynthesisResult
     from evonas.synthesis.file_build import FileRecord
     from surrogates import HardwareTarget, SynthesisRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evonas.cli.rows import generation_row, task_of
-from evonas.report.formatting import MISSING, count, decimal, duration, percent, quantity, shortest
+from evonas.report.formatting import MISSING, count, decimal, duration, error_text, percent, quantity, shortest
 from evonas.study.events import Asked, Chosen, Failed, Finished, HandedOver, Recalibrated, Started, Synthesised, Told
 from surrogates import Stage
 
@@ -46,13 +46,16 @@ def generation_table(rows: Sequence[GenerationRow], provenance: str) -> Table:
     """Generations below each other; fits 80 columns."""
     from evonas.cli._rich import table
 
+    by_error = has_no_accuracy(rows)
+    definition = f"{rows[0].error_definition}, " if by_error and rows[0].error_definition else ""
+    meaning = f"error: {definition}" if by_error else "acc.: "
     return table(
         [
             ("generation", "right"),
             ("trained", "right"),
             ("failed", "right"),
             ("hypervolume", "right"),
-            ("best acc. %", "right"),
+            ("best error" if by_error else "best acc. %", "right"),
             ("smallest LUT", "right"),
             ("seconds", "right"),
         ],
@@ -62,14 +65,20 @@ def generation_table(rows: Sequence[GenerationRow], provenance: str) -> Table:
                 f"{row.trained}/{row.asked - row.reused - row.dropped}",
                 str(row.failed),
                 decimal(row.hypervolume, 4),
-                percent(row.best_accuracy),
+                error_text(row.best_error) if by_error else percent(row.best_accuracy),
                 count(row.smallest_lut_predicted),
                 decimal(row.seconds, 1),
             )
             for row in rows
         ),
-        caption=f"acc.: validation split, {provenance}; LUT: as predicted",
+        caption=f"{meaning}validation split, {provenance}; LUT: as predicted",
     )
+
+
+def has_no_accuracy(rows: Sequence[GenerationRow]) -> bool:
+    """Whether the error has to be shown: something was measured, and nothing has an accuracy."""
+    measured = [row for row in rows if row.best_error is not None or row.best_accuracy is not None]
+    return bool(measured) and all(row.best_accuracy is None for row in measured)
 
 
 def recalibration_line(event: Recalibrated) -> str:
@@ -90,9 +99,7 @@ def _changes(summary: dict[str, Any], measure: str) -> list[str]:
     """
     found = []
     for role, where in (("front", "on the front"), ("random", "at random")):
-        values = [
-            summary.get(when, {}).get(role, {}).get("lut", {}).get(measure) for when in ("before", "after")
-        ]
+        values = [summary.get(when, {}).get(role, {}).get("lut", {}).get(measure) for when in ("before", "after")]
         if any(value is not None for value in values):
             change = " -> ".join(MISSING if v is None else f"{percent(v, 1)} %" for v in values)
             found.append(f"{where} {change}")
@@ -132,10 +139,18 @@ def _told_line(state: StudyState, row: GenerationRow) -> str:
     provenance = task_of(state)["provenance"]
     return (
         f"generation {row.generation}: {row.trained} trained, {row.failed} failed, "
-        f"hypervolume {decimal(row.hypervolume, 4)}, best validation accuracy {percent(row.best_accuracy)} % "
+        f"hypervolume {decimal(row.hypervolume, 4)}, best validation {_best(row)} "
         f"on {provenance}, smallest predicted LUT {count(row.smallest_lut_predicted)}, "
         f"{duration(row.seconds)}"
     )
+
+
+def _best(row: GenerationRow) -> str:
+    """The best score of a generation, named: its accuracy, or its error where there is none."""
+    if not has_no_accuracy([row]):
+        return f"accuracy {percent(row.best_accuracy)} %"
+    definition = f" ({row.error_definition})" if row.error_definition else ""
+    return f"error{definition} {error_text(row.best_error)}"
 
 
 def synthesis_line(event: Synthesised) -> str:

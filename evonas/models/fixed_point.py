@@ -1,25 +1,19 @@
-"""Exact fixed-point arithmetic in numpy, with the semantics of `ap_fixed`, and networks made of it.
+"""Exact fixed-point arithmetic in numpy, with the semantics of `ap_fixed`, and a layer with weights made of it.
 
-A `QuantisedNetwork` is what training hands to everything behind it: the hardware, the ONNX export and the reference
-that both are compared with. All arithmetic is in float64, which is exact here: no accumulator of a supported network
-needs more than 53 bits (`QuantisedDense.accumulator_type` raises otherwise).
+All arithmetic is in float64, which is exact here: no accumulator of a supported network needs more than 53 bits
+(`QuantisedDense.accumulator_type` raises otherwise).
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import math
 import re
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, final, get_args
+from typing import TYPE_CHECKING, Literal, final, get_args
 
 import numpy as np
 
 from evonas.errors import ConfigurationError
-from surrogates import ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,6 +132,8 @@ class FixedPoint:
 class QuantisedDense:
     """y = cast(activation(x W + b)) with integer codes for weights (n_in, n_out) and biases (n_out,).
 
+    A convolution is the same on the words under its window, `n_in` of them.
+
     `output_type` None keeps the accumulator at full precision (the last layer). Leaky ReLU multiplies negative
     accumulators by 1/8; hard tanh is the saturating cast itself, to a type whose range is [-1, 1).
     """
@@ -175,84 +171,10 @@ class QuantisedDense:
         return self.output_type or self.accumulator_type(input_type)
 
     def forward(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Exact outputs (n, n_out) for inputs (n, n_in) that lie on the input type's grid."""
+        """Exact outputs (..., n_out) for inputs (..., n_in) that lie on the input type's grid."""
         accumulator = x @ self.weight + self.bias
         if self.activation == "relu":
             accumulator = np.maximum(accumulator, 0.0)
         elif self.activation == "leaky_relu":
             accumulator = np.where(accumulator < 0, accumulator * LEAKY_SLOPE, accumulator)
         return accumulator if self.output_type is None else self.output_type.quantise(accumulator)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class QuantisedNetwork:
-    """A trained network in exact fixed point. `spec` is what was really reached.
-
-    Inputs are quantised with `input_type` (outside the FPGA, ahead of the network).
-    """
-
-    spec: ModelSpec
-    input_type: FixedPoint
-    layers: tuple[QuantisedDense, ...]
-
-    def predict(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Exact outputs (n, n_outputs) of real-valued inputs (n, n_inputs)."""
-        hidden = self.input_type.quantise(x)
-        for layer in self.layers:
-            hidden = layer.forward(hidden)
-        return hidden
-
-    def input_types(self) -> tuple[FixedPoint, ...]:
-        """Type of what enters each layer."""
-        types = [self.input_type]
-        for layer in self.layers[:-1]:
-            types.append(layer.result_type(types[-1]))
-        return tuple(types)
-
-    @property
-    def nonzero_weights(self) -> tuple[int, ...]:
-        """Weights different from zero, per layer."""
-        return tuple(int(np.count_nonzero(layer.weight_codes)) for layer in self.layers)
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of types and codes."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
-
-    def to_bytes(self) -> bytes:
-        """One byte string that depends on the network alone; `from_bytes` takes it back. No pickle."""
-        header: dict[str, Any] = {"spec": self.spec.to_dict(), "input_type": str(self.input_type), "layers": []}
-        body = io.BytesIO()
-        for layer in self.layers:
-            header["layers"].append({
-                "weight_type": str(layer.weight_type),
-                "bias_type": str(layer.bias_type),
-                "activation": layer.activation,
-                "output_type": None if layer.output_type is None else str(layer.output_type),
-            })
-            np.save(body, layer.weight_codes.astype(np.int64), allow_pickle=False)
-            np.save(body, layer.bias_codes.astype(np.int64), allow_pickle=False)
-        return json.dumps(header, sort_keys=True).encode() + b"\n" + body.getvalue()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> QuantisedNetwork:
-        """Read what `to_bytes` wrote."""
-        head, _, body = data.partition(b"\n")
-        header = json.loads(head)
-        stream = io.BytesIO(body)
-        layers = []
-        for layer in header["layers"]:
-            weight, bias = np.load(stream, allow_pickle=False), np.load(stream, allow_pickle=False)
-            output = layer["output_type"]
-            layers.append(
-                QuantisedDense(
-                    weight,
-                    FixedPoint.parse(layer["weight_type"]),
-                    bias,
-                    FixedPoint.parse(layer["bias_type"]),
-                    layer["activation"],
-                    None if output is None else FixedPoint.parse(output),
-                )
-            )
-        return cls(ModelSpec.from_dict(header["spec"]), FixedPoint.parse(header["input_type"]), tuple(layers))

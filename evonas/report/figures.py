@@ -68,7 +68,7 @@ def front_figure(
     ]
     ys = [p[1] for p, _ in every] + [_synthesised_point(d, metric, score)[1] for d in designs]
     x_axis = log_axis(metric_label(metric), xs) if log else axis(metric_label(metric), range=linear_range(xs))
-    y_axis = axis(f"validation {metric_label(score)}", range=linear_range(ys))
+    y_axis = axis(f"validation {views.score_label(state)}", range=linear_range(ys))
     bound = _bound(state, metric, xs, log)
     return make_figure(
         [t for t in traces if t["x"]], layout(360 if panel else 470, x_axis, y_axis, showlegend=not panel, **bound)

@@ -41,6 +41,12 @@ def decimal(value: float | None, digits: int = 2) -> str:
     return MISSING if value is None else f"{value:,.{digits}f}"
 
 
+def error_text(value: float | None) -> str:
+    """An error with four decimals, or four significant figures where these would hide it."""
+    plain = value is None or value == 0 or 1e-3 <= abs(value) < 1e5
+    return decimal(value, 4) if plain else f"{value:.4g}"
+
+
 def percent(fraction: float | None, digits: int = 2) -> str:
     """A fraction in per cent, without the sign (the header or the sentence carries it)."""
     return MISSING if fraction is None else f"{100 * fraction:.{digits}f}"
@@ -60,7 +66,7 @@ def metric_value(metric: str, value: float | None) -> str:
     if metric == "accuracy":
         return f"{percent(value)}{NO_BREAK}%"
     if metric == "error":
-        return decimal(value, 4)
+        return error_text(value)
     name, unit = METRIC_NAMES.get(metric, (metric, ""))
     if metric in ("latency_cycles", "latency_ns"):
         return f"{shortest(value)}{NO_BREAK}{unit}"
@@ -73,7 +79,7 @@ def with_error(measured: Measurement) -> str:
         return metric_value(measured.metric, measured.value)
     if measured.metric == "accuracy":
         return f"{percent(measured.value)} ± {percent(measured.std)}{NO_BREAK}%"
-    return f"{decimal(measured.value, 4)} ± {decimal(measured.std, 4)}"
+    return f"{error_text(measured.value)} ± {error_text(measured.std)}"
 
 
 def short_version(version: str) -> str:
@@ -101,18 +107,18 @@ def quantity(number: int, singular: str, plural: str | None = None) -> str:
 
 def weight_bits(spec: ModelSpec) -> str:
     """Bits of the weights by layer; one number when all layers agree."""
-    return _collapsed([layer.weight_bits for layer in spec.layers])
+    return _collapsed([layer.weight_bits for layer in spec.weighted])
 
 
 def activation_bits(spec: ModelSpec) -> str:
     """Bits of the hidden activations by layer; the last layer keeps its full accumulator."""
-    return _collapsed([layer.activation_bits for layer in spec.layers if layer.activation_bits])
+    return _collapsed([layer.activation_bits for layer in spec.weighted if layer.activation_bits])
 
 
 def sparsity(spec: ModelSpec) -> float:
     """Fraction of all weights that is pruned."""
-    total = sum(layer.n_weights for layer in spec.layers)
-    return 1.0 - sum(layer.n_nonzero for layer in spec.layers) / total
+    total = sum(layer.n_weights for layer in spec.weighted)
+    return 1.0 - sum(layer.n_nonzero for layer in spec.weighted) / total
 
 
 def describe(spec: ModelSpec) -> str:

@@ -51,7 +51,7 @@ def sections(state: StudyState, figures: Figures) -> list[tuple[str, str, Html]]
     """All sections in order: anchor, heading, content."""
     return [
         ("summary", "Summary", summary(state)),
-        ("front", "Accuracy against cost", _front(state, figures)),
+        ("front", f"{_score_name(state)} against cost", _front(state, figures)),
         ("hypervolume", "Progress of the search", _hypervolume(state, figures)),
         ("surrogate", "How well the surrogate predicted", _surrogate(state, figures)),
         ("designs", "Synthesised designs", _designs(state)),
@@ -60,10 +60,14 @@ def sections(state: StudyState, figures: Figures) -> list[tuple[str, str, Html]]
     ]
 
 
+def _score_name(state: StudyState) -> str:
+    return views.score_metric(state).capitalize()
+
+
 def _front(state: StudyState, figures: Figures) -> Html:
     if not views.trained(state):
         return paragraph("No candidate has been trained yet, so there is no front to show.")
-    score = metric_label(views.score_metric(state))
+    score = views.score_label(state)
     stage = views.main_stage(state)
     caption = (
         f"Validation {score} against LUT. Circles: values predicted by the current surrogate, for every trained "
@@ -81,11 +85,11 @@ def _front(state: StudyState, figures: Figures) -> Html:
     if main is None:
         parts.append(paragraph(_same(state, "lut")))
     else:
-        parts.append(figures.place(main, "Accuracy against LUT", caption))
+        parts.append(figures.place(main, f"{_score_name(state)} against LUT", caption))
     for metric in (views.latency_metric(state), "dsp", "ff"):
         figure = draw.front_figure(state, metric, ahead, panel=True)
         if figure is not None:
-            title = f"Accuracy against {metric_label(metric)}"
+            title = f"{_score_name(state)} against {metric_label(metric)}"
             panels.append(figures.place(figure, title, "Symbols and lines as in the figure of LUT."))
         else:
             parts.append(paragraph(_same(state, metric), class_="note"))

@@ -87,7 +87,8 @@ def _facts(state: StudyState) -> list[Html]:
 
 def _data(state: StudyState) -> str:
     described = {} if state.started is None else state.started.task
-    words = (("n_inputs", "inputs"), ("n_classes", "classes"))
+    outputs = {"classification": "classes", "regression": "targets"}.get(str(described.get("goal")), "outputs")
+    words = (("n_inputs", "inputs"), ("n_outputs", outputs))
     sizes = ", ".join(f"{described[key]} {word}" for key, word in words if key in described)
     known = described.get("rows", {})
     rows = ", ".join(f"{known[name]:,} rows to {use}" for name, use in _USES.items() if name in known)
@@ -167,7 +168,8 @@ def _handed_over(state: StudyState) -> str:
     for number, candidate in state.candidates.items():
         if candidate.handed_over is not None:
             tested = candidate.tested.get(score)
-            value = f"test {score} {with_error(tested)} [{provenance}]" if tested else "no test value"
+            words = views.score_words(state)
+            value = f"test {words} {with_error(tested)} [{provenance}]" if tested else "no test value"
             texts.append(f"candidate {number} in {candidate.handed_over.directory} ({value})")
     return ", ".join(texts) or "none so far"
 
@@ -249,7 +251,7 @@ def _sentence(state: StudyState, design: Design) -> str:
     score = views.score_metric(state)
     _, provenance = views.task(state)
     test = design.candidate.tested.get(score)
-    tested = f" (test {score} {with_error(test)} [{provenance}])" if test else ""
+    tested = f" (test {views.score_words(state)} {with_error(test)} [{provenance}])" if test else ""
     return (
         f"{_named_network(design.candidate)}: {_score(state, design.candidate, score)}{tested}, "
         f"{metric_value('lut', record.lut)}, {metric_value('ff', record.ff)}, {metric_value('dsp', record.dsp)}, "
@@ -264,14 +266,15 @@ def _named_network(candidate: CandidateState) -> str:
 
 def _score(state: StudyState, candidate: CandidateState, score: str) -> str:
     _, provenance = views.task(state)
-    return f"validation {score} {with_error(candidate.measured[score])} [{provenance}]"
+    return f"validation {views.score_words(state)} {with_error(candidate.measured[score])} [{provenance}]"
 
 
 def limits(state: StudyState) -> list[str]:
     """What a reader must know before comparing these numbers with others."""
     _, provenance = views.task(state)
     found = views.stages(state)
-    texts = [f"Every accuracy is on this task's data: {provenance}. {_VALIDATION}", _PREDICTED]
+    score = views.score_metric(state)
+    texts = [f"Every {score} is on this task's data: {provenance}. {_VALIDATION}", _PREDICTED]
     if Stage.SYNTHESISED in found or not found:
         texts += _LOGIC_SYNTHESIS
     if Stage.TRACED in found:

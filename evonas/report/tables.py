@@ -14,6 +14,7 @@ from evonas.report.formatting import (
     count,
     decimal,
     duration,
+    error_text,
     metric_label,
     percent,
     shortest,
@@ -94,8 +95,8 @@ def design_table(state: StudyState, found: Sequence[Design], stage: Stage, name:
 
 def _design_columns(state: StudyState, stage: Stage) -> list[Column[Design]]:
     score = views.score_metric(state)
-    name, unit = METRIC_NAMES.get(score, (score, ""))
-    shown: Callable[[float | None], str] = percent if score == "accuracy" else _four_decimals
+    name, unit = METRIC_NAMES[score][0], METRIC_NAMES[score][1] or views.error_definition(state)
+    shown: Callable[[float | None], str] = percent if score == "accuracy" else error_text
 
     def validation(d: Design) -> float | None:
         return m.value if (m := d.candidate.measured.get(score)) else None
@@ -190,10 +191,6 @@ def _some(numbers: list[str], limit: int = 12) -> str:
 
 def _plain(value: float | None) -> str:
     return MISSING if value is None else f"{value:.0f}"
-
-
-def _four_decimals(value: float | None) -> str:
-    return decimal(value, 4)
 
 
 def _one_decimal(value: float | None) -> str:

@@ -74,6 +74,23 @@ def score_metric(state: StudyState) -> str:
     return "error" if measured and not any("accuracy" in c.measured for c in measured) else "accuracy"
 
 
+def error_definition(state: StudyState) -> str:
+    """What `error` is on the task, with its unit, such as `RMSE, GeV`; empty where the log does not say."""
+    described = {} if state.started is None else state.started.task
+    return str(described.get("error_definition", ""))
+
+
+def score_words(state: StudyState) -> str:
+    """The task metric as a sentence names it, such as `accuracy` or `error (RMSE, GeV)`."""
+    metric, definition = score_metric(state), error_definition(state)
+    return f"{metric} ({definition})" if metric == "error" and definition else metric
+
+
+def score_label(state: StudyState) -> str:
+    """The task metric as an axis names it, with its unit."""
+    return "accuracy (%)" if score_metric(state) == "accuracy" else score_words(state)
+
+
 def trained(state: StudyState) -> list[CandidateState]:
     """Candidates that were measured themselves; copies of an earlier phenotype are left out."""
     return [c for c in state.candidates.values() if c.measured and c.asked.copy_of is None]

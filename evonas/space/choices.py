@@ -65,3 +65,15 @@ def unique(field: str, values: list[Any]) -> tuple[Any, ...]:
 def is_integer(value: Any) -> bool:
     """Whether the value is an integer of Python or numpy, and not a truth value."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def bounds(field: str, values: Sequence[Any], low: int, high: int) -> tuple[int, int]:
+    """(lowest, highest), both between `low` and `high`."""
+    mend = "must be the lowest and the highest number of layers, in this order"
+    found = listed(field, values, mend)
+    if len(found) != 2:
+        raise ConfigurationError(field, found, mend)
+    first, last = (integers(field, (value,), low, high)[0] for value in found)
+    if first > last:
+        raise ConfigurationError(field, found, mend)
+    return first, last

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from surrogates import LayerSpec
-    from surrogates.spec import Strategy
+    from surrogates.layers import Strategy
 
 DISTRIBUTED: Strategy = "distributed_arithmetic"
 Implementation = int | str  # DISTRIBUTED, or the reuse factor of multipliers in DSP slices

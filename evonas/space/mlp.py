@@ -265,10 +265,10 @@ class MlpSpace(GeneSpace):
         values: dict[str, object] = {
             "depth": len(spec.layers) - 1,
             "input_bits": spec.input_bits,
-            "activation": spec.layers[0].activation,
+            "activation": spec.weighted[0].activation,
             "learning_rate": phenotype.learning_rate,
         }
-        for number, layer in enumerate(spec.layers):
+        for number, layer in enumerate(spec.weighted):
             block = f"layer{number}" if number < len(spec.layers) - 1 else "output"
             parts = {
                 "width": layer.n_out,

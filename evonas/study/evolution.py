@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from evonas.config import FamilyConfig
 from evonas.errors import ConfigurationError, ProtocolError, StudyMismatchError
 from evonas.objectives import HARDWARE_METRICS, TASK_METRICS
 from evonas.search import Evaluated, algorithm, hypervolume, reference_point
 from evonas.seeding import derive
-from evonas.space import MlpSpace, Phenotype
+from evonas.space import MlpSpace, Phenotype, fitted
 from evonas.study.events import Asked, AskedCandidate, Event, Recalibrated, Told
 from surrogates import SpecError, Stage
 
@@ -29,10 +30,13 @@ ToldFields = tuple[int, dict[int, tuple[float, ...] | None], tuple[float, ...], 
 
 
 def make_space(config: StudyConfig, task: Task) -> SearchSpace:
-    """The configured search space for a task's inputs and classes."""
-    choices = config.space.model_dump(exclude={"family"})
+    """The configured search space for a task's inputs and outputs."""
+    settings = config.space
     try:
-        return MlpSpace(task.n_inputs, task.n_classes, **choices)
+        if isinstance(settings, FamilyConfig):
+            image = getattr(task, "image", None)
+            return fitted(settings.family, settings.choices, task.shape, task.n_outputs, image)
+        return MlpSpace(task.n_inputs, task.n_outputs, **settings.model_dump(exclude={"family"}))
     except SpecError as error:
         raise ConfigurationError(f"space.{error.field}", error.value, error.mend) from error
 

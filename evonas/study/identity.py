@@ -52,11 +52,14 @@ def describe(task: Task) -> dict[str, Any]:
     """What the log says of a task: plain data. Does not touch the test split."""
     return {
         "name": task.name,
+        "goal": task.goal,
         "provenance": task.provenance,
-        "class_names": list(task.class_names),
+        "error_definition": task.error_definition,
+        "output_names": list(task.output_names),
         "feature_names": list(task.feature_names),
+        "shape": list(task.shape),
         "n_inputs": task.n_inputs,
-        "n_classes": task.n_classes,
+        "n_outputs": task.n_outputs,
         "rows": _rows(task),
     }
 
@@ -71,7 +74,10 @@ def _rows(task: Task) -> dict[str, int]:
 
 
 def preparation(task: Task) -> dict[str, Any]:
-    """What data the accuracies are of, and what is done to raw features ahead of the network, if the task says so."""
+    """What data the scores are of, and what is done ahead of and behind the network, if the task says so.
+
+    Raw inputs are (x - mean) / scale, cut at ±clip; outputs of a regression are output * target_scale + target_mean.
+    """
     from evonas.tasks import ArrayTask
 
     known: dict[str, Any] = {"data": f"{task.name}: {task.provenance}"}
@@ -82,4 +88,10 @@ def preparation(task: Task) -> dict[str, Any]:
             "scale": [float(v) for v in task.scale],
             "clip": task.clip,
         }
+        if task.goal == "regression":
+            known |= {
+                "output_names": list(task.output_names),
+                "target_mean": [float(v) for v in task.target_mean],
+                "target_scale": [float(v) for v in task.target_scale],
+            }
     return known

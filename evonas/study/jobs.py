@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from evonas.errors import Failure, FailureKind, StudyError
-from evonas.models.fixed_point import QuantisedNetwork
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.objectives import Measurement
-from evonas.tasks import Split
 from surrogates import HardwareTarget, ModelSpec, Stage
 
 if TYPE_CHECKING:
@@ -53,11 +52,9 @@ def train_candidate(
     start = time.perf_counter()
     data = task.split("train")
     if training.max_rows is not None:
-        data = Split(data.x[: training.max_rows], data.y[: training.max_rows])
+        data = data.head(training.max_rows)
     member = Member(ModelSpec.from_dict(spec), learning_rate, seed)
-    (result,) = train(
-        [member], data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size
-    )
+    (result,) = train([member], data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size)
     if isinstance(result, Failure):
         return result
     measurements = score(task, result.network, "validation")
@@ -66,14 +63,17 @@ def train_candidate(
 
 
 def score(task: Task, network: QuantisedNetwork, split_name: str) -> tuple[Measurement, ...]:
-    """Scores of the exact network on one split; accuracy and error carry their binomial standard error."""
+    """Scores of the exact network on one split.
+
+    Accuracy carries its binomial standard error, `error` the standard error of a mean where it is one over rows.
+    """
     split = task.split(split_name)  # type: ignore[arg-type]
-    scores = task.score(network.predict(split.x), split)
-    result = []
-    for metric, value in scores.items():
-        std = math.sqrt(value * (1 - value) / len(split)) if metric in ("accuracy", "error") else None
-        result.append(Measurement(metric, value, split_name, std))
-    return tuple(result)
+    outputs = network.predict(split.x)
+    scores, each = task.score(outputs, split), task.sample_errors(outputs, split)
+    stds: dict[str, float] = {} if each is None else {"error": float(np.std(each)) / math.sqrt(len(each))}
+    if "accuracy" in scores:
+        stds["accuracy"] = math.sqrt(scores["accuracy"] * (1 - scores["accuracy"]) / len(split))
+    return tuple(Measurement(metric, value, split_name, stds.get(metric)) for metric, value in scores.items())
 
 
 @final
@@ -106,6 +106,9 @@ def synthesise_candidate(task: Task, network: bytes, order: SynthesisOrder) -> S
         failure = Failure(FailureKind.TOOL_MISSING, f"{backend.name}: {availability.reason}")
         return SynthesisResult(failure=failure)
     vectors = np.asarray(task.split("validation").x[: order.vectors], np.float64)
+    if len(vectors) < order.vectors:  # of a small data set; which rows they are does not matter for the bits
+        more = task.split("train").x[: order.vectors - len(vectors)]
+        vectors = np.concatenate([vectors, np.asarray(more, np.float64)])
     return backend.synthesise(
         QuantisedNetwork.from_bytes(network),
         vectors,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from evonas.study.observer import Observer
     from evonas.tasks import Task
 
@@ -198,7 +198,7 @@ class Study:
 
     def network(self, candidate: int) -> QuantisedNetwork:
         """The trained network of a candidate, in exact fixed point."""
-        from evonas.models.fixed_point import QuantisedNetwork
+        from evonas.models.quantised_network import QuantisedNetwork
 
         digest = self.state.candidates[candidate].network if candidate in self.state.candidates else None
         if digest is None:

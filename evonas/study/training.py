@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import Failure, StudyError
 from evonas.execution import Job
-from evonas.models.fixed_point import QuantisedNetwork
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.seeding import derive
 from evonas.space import Phenotype
 from evonas.study.jobs import Training, train_candidate

@@ -76,8 +76,13 @@ def _backend(config: StudyConfig) -> tuple[str, dict[str, Any]]:
     """The name of the configured backend, and its options."""
     from evonas.synthesis import choose
 
-    settings = config.synthesis
-    name = choose(settings.backend).name
+    settings, wanted = config.synthesis, config.synthesis.backend
+    if config.space.family != "mlp":  # hls4ml and the vendors' tools behind it take dense networks only
+        if wanted not in ("auto", "openrtl"):
+            mend = f"takes multi-layer perceptrons; the family {config.space.family} needs openrtl"
+            raise ConfigurationError("synthesis.backend", wanted, mend)
+        wanted = "openrtl"
+    name = choose(wanted).name
     own = {"simulator": settings.simulator} if name == "openrtl" else {"licences": settings.licences}
     return name, {"csim": settings.csim} | own
 

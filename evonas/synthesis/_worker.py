@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from evonas.errors import ConfigurationError, DataError, FailureKind, ToolError
-from evonas.models.fixed_point import QuantisedNetwork
+from evonas.models.quantised_network import QuantisedNetwork
 from surrogates import HardwareTarget
 
 HEADERS = {  # folders of a project with what its C++ includes; those of Vitis are found without
@@ -38,12 +38,24 @@ def _load(directory: Path) -> tuple[QuantisedNetwork, Any]:
 
 
 def trace(directory: Path, target: HardwareTarget) -> None:
-    """Network -> hls4ml's graph for OpenRTL -> Verilog; saves the outputs of torch and of alkaid's interpreter."""
-    from evonas.synthesis import _hls4ml, openrtl
+    """Network -> graph -> Verilog; saves the outputs of another implementation and of alkaid's interpreter.
+
+    A multi-layer perceptron goes through hls4ml's graph and is compared with torch, other families with onnxruntime.
+    """
+    from evonas.synthesis import openrtl
 
     network, inputs = _load(directory)
-    graph = _hls4ml.read(_hls4ml.convert(network, target, directory / "hls4ml", "OpenRTL"))
-    np.save(directory / "torch_outputs.npy", _hls4ml.torch_predict(network, inputs))
+    if network.spec.is_chain:
+        from evonas.synthesis import _hls4ml
+
+        graph = _hls4ml.read(_hls4ml.convert(network, target, directory / "hls4ml", "OpenRTL"))
+        other = _hls4ml.torch_predict(network, inputs)
+    else:
+        from evonas.synthesis import _onnx, lowering
+
+        graph = lowering.lower(network)
+        other = _onnx.run(_onnx.build(network), inputs)
+    np.save(directory / "other_outputs.npy", other)
     verilog = openrtl.emit(graph, directory / "verilog", target.part, target.clock_period_ns)
     np.save(directory / "alkaid_outputs.npy", verilog.interpret(inputs))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evonas.errors import ConfigurationError, DataError
+from evonas.models.fixed_point import QuantisedDense
 from surrogates import Stage
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from surrogates import SynthesisRecord
 
 FORMAT = "evonas-design"
@@ -129,8 +130,8 @@ def load_design(path: Path | str) -> QuantisedNetwork:
     try:
         weights = path.parent / design["files"]["weights"]
         with np.load(weights, allow_pickle=False) as archive:
-            count = len(design["network"]["layers"])
-            codes = [(archive[f"weight_codes_{i}"], archive[f"bias_codes_{i}"]) for i in range(count)]
+            weighted = [i for i, layer in enumerate(design["network"]["layers"]) if "weight_type" in layer]
+            codes = [(archive[f"weight_codes_{i}"], archive[f"bias_codes_{i}"]) for i in weighted]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"its weights cannot be read: {error}", path) from error
     return _onnx.restore(design["network"], codes)
@@ -140,6 +141,8 @@ def _write_weights(network: QuantisedNetwork, description: dict[str, Any], path:
     """Codes as int64 and the types as JSON text; readable without pickle."""
     arrays: dict[str, NDArray[Any]] = {"description": np.array(json.dumps(description, sort_keys=True))}
     for index, layer in enumerate(network.layers):
+        if not isinstance(layer, QuantisedDense):
+            continue
         arrays[f"weight_codes_{index}"] = layer.weight_codes
         arrays[f"bias_codes_{index}"] = layer.bias_codes
     np.savez_compressed(path, allow_pickle=False, **arrays)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evonas.errors import Failure
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from surrogates import HardwareTarget, Stage
 
 CSim = Literal["auto", "never", "always"]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from evonas.synthesis.job import DesignJob
     from surrogates import HardwareTarget
 
@@ -109,13 +109,13 @@ class OpenBackend:
 
 
 def _trace(job: DesignJob, tool_version: str) -> Figures:
-    """Network to Verilog, compared with torch and alkaid's interpreter: the TRACED record."""
+    """Network to Verilog, compared with torch or onnxruntime and alkaid's interpreter: the TRACED record."""
     began = time.monotonic()
     job.progress("tracing")
     rtl = job.path("verilog")
     shutil.rmtree(rtl, ignore_errors=True)
     peak = job.call("trace")
-    job.compare("torch", job.saved("torch_outputs.npy"))
+    job.compare("torch" if job.network.spec.is_chain else "onnxruntime", job.saved("other_outputs.npy"))
     job.compare("alkaid's interpreter", job.saved("alkaid_outputs.npy"))
     job.files["verilog"] = rtl
     figures = Figures.read(rtl)
@@ -133,7 +133,7 @@ def _trace(job: DesignJob, tool_version: str) -> Figures:
 def _synthesise(job: DesignJob, tool_version: str, csim: CSim, simulator: str, figures: Figures) -> None:
     """Verilog to cells, after comparing the C and the clock by clock simulation: the SYNTHESISED record."""
     began = time.monotonic()
-    peak = job.write_hls4ml(csim)
+    peak = job.write_hls4ml(csim) if job.network.spec.is_chain else 0  # hls4ml has no part in other families
     job.progress("RTL simulation")
     rtl, folder = job.path("verilog"), job.path("yosys")
     job.files["log"] = folder / "simulation.log"

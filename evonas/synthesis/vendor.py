@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evonas.errors import Failure
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from evonas.synthesis.backend import SynthesisResult
     from evonas.synthesis.job import Job
     from surrogates import HardwareTarget

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from evonas.errors import Failure, FailureKind
-from evonas.models.stacked_mlp import StackedMlp
+from evonas.models.stacked_network import StackedNetwork
 from evonas.training.adam import StackedAdam
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from evonas.tasks.base import Split
     from surrogates import ModelSpec
 
@@ -45,7 +45,10 @@ class Member:
 @final
 @dataclass(frozen=True)
 class Trained:
-    """A trained network in exact fixed point, how long it trained, and its final training loss (nats)."""
+    """A trained network in exact fixed point, how long it trained, and its final training loss.
+
+    The loss is the mean cross-entropy (nats) for classes, else the mean square of standardised differences.
+    """
 
     network: QuantisedNetwork
     epochs: int
@@ -75,11 +78,11 @@ def train(
 
 def _fit(
     members: Sequence[Member], data: Split, clip: float, epochs: int, batch_size: int
-) -> tuple[StackedMlp, list[float]]:
+) -> tuple[StackedNetwork, list[float]]:
     generators = [torch.Generator().manual_seed(m.seed) for m in members]
-    stack = StackedMlp([m.spec for m in members], clip, generators)
+    stack = StackedNetwork([m.spec for m in members], clip, generators)
     inputs = stack.quantise_input(torch.from_numpy(data.x)[None])  # (P, n, n_in), quantised once
-    labels = torch.from_numpy(data.y)
+    wanted = torch.from_numpy(data.y)
     batch_size = min(batch_size, len(data))
     batches = len(data) // batch_size
     optimiser = StackedAdam(stack.parameters(), torch.tensor([m.learning_rate for m in members]))
@@ -90,7 +93,7 @@ def _fit(
         if epoch == 0 or fraction < _FREEZE_FROM:
             stack.calibrate(inputs[:, :_CALIBRATION_ROWS])
         order = torch.stack([torch.randperm(len(data), generator=g) for g in generators])
-        shuffled, targets = torch.stack([x[rows] for x, rows in zip(inputs, order, strict=True)]), labels[order]
+        shuffled, targets = torch.stack([x[rows] for x, rows in zip(inputs, order, strict=True)]), wanted[order]
         losses = torch.zeros(len(members))
         for batch in range(batches):
             rows = slice(batch * batch_size, (batch + 1) * batch_size)
@@ -102,10 +105,15 @@ def _fit(
     return stack, [float(v) for v in losses]
 
 
-def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy (nats) of each member, (P,), from logits (P, batch, classes) and targets (P, batch)."""
-    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return each.view(len(logits), -1).mean(dim=1)
+def _losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Loss of each member, (P,), from outputs (P, batch, n_outputs).
+
+    Mean cross-entropy (nats) for classes (P, batch), mean squared error for float targets (P, batch, n_outputs).
+    """
+    if targets.is_floating_point():
+        return (outputs - targets).square().mean(dim=(1, 2))
+    each = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+    return each.view(len(outputs), -1).mean(dim=1)
 
 
 def _schedule(progress: float) -> float:

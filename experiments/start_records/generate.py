@@ -68,8 +68,8 @@ def main() -> None:
     options = parser.parse_args()
 
     task = load_task("jets")
-    space = MlpSpace(task.n_inputs, task.n_classes)
-    mixed = MlpSpace(task.n_inputs, task.n_classes, implementations=IMPLEMENTATIONS)
+    space = MlpSpace(task.n_inputs, task.n_outputs)
+    mixed = MlpSpace(task.n_inputs, task.n_outputs, implementations=IMPLEMENTATIONS)
     phenotypes = draw(space, options.designs, stream(options.seed, "start records"))
     phenotypes += draw(mixed, options.designs // 2, stream(options.seed, "shared start records"), shared=True)
     order = np.argsort([p.digest for p in phenotypes])  # a prefix of the work is a fair sample of the whole

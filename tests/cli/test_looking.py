@@ -39,7 +39,7 @@ def test_status_in_json(evonas, begun):
     data = json.loads(ended.out)
     assert next(iter(data)) == "schema"
     assert data["schema"] == 1
-    assert data["task"] == {"name": "jets", "provenance": PROVENANCE}
+    assert data["task"] == {"name": "jets", "provenance": PROVENANCE, "error_definition": ""}
     assert not data["running"]
     assert data["finished"] is None
     assert data["generations_wanted"] == 3

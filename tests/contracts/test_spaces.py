@@ -9,8 +9,29 @@ import pytest
 
 from evonas.errors import ConfigurationError
 from evonas.space import MlpSpace, Phenotype, crossover, mutate
+from evonas.space.autoencoder import AutoencoderSpace
+from evonas.space.convolution import ConvolutionSpace
+from evonas.space.deep_sets import DeepSetsSpace
+from evonas.space.interaction import InteractionSpace
+from evonas.space.linear_interaction import LinearInteractionSpace
+from evonas.space.mixer import MixerSpace
 
+JETS = {"constituents": 4, "features": 3, "n_outputs": 5}
+SMALL = {
+    "weight_bits": (4,), "activation_bits": (4,), "input_bits": (6,), "sparsity": (0.0, 0.8), "activations": ("relu",),
+    "learning_rate": (0.01,),
+}  # fmt: skip
+TINY_IMAGES = {"stem": (2,), "blocks": (0, 1), "channels": (2,), "kernels": (1, 3), "head_depth": (0, 0)}
 SPACES = {
+    "deep sets": DeepSetsSpace(**JETS),
+    "tiny deep sets": DeepSetsSpace(**JETS, **SMALL, phi_depth=(1, 2), rho_depth=(1, 1), widths=(2,), bottleneck=(4,)),
+    "interaction": InteractionSpace(**JETS),
+    "linear interaction": LinearInteractionSpace(**JETS),
+    "mixer": MixerSpace(**JETS),
+    "tiny mixer": MixerSpace(**JETS, **SMALL, blocks=(1, 2), head_depth=(0, 0), channels=(2,)),
+    "autoencoder": AutoencoderSpace(n_inputs=12),
+    "convolution": ConvolutionSpace(height=9, width=9, n_outputs=2, kernels=(1, 3, 5)),
+    "tiny convolution": ConvolutionSpace(height=4, width=4, n_outputs=2, **SMALL, **TINY_IMAGES),
     "default": MlpSpace(16, 5),
     "deep": MlpSpace(8, 1, depth=(2, 4), widths=(2, 64), sparsity=(0.0, 0.5, 0.99)),
     "fixed depth": MlpSpace(10, 3, depth=(2, 2), widths=(4, 8)),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from surrogates import HardwareTarget
 
 STAGES = (Stage.TRACED, Stage.SYNTHESISED)

@@ -9,7 +9,8 @@ import numpy as np
 
 from evonas.config import resolve
 from evonas.execution.inline import InlineExecutor
-from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import FixedPoint, QuantisedDense
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.store.event_log import EventLog
 from evonas.study.jobs import TrainedCandidate, Training, score
 from evonas.tasks import ArrayTask, Split
@@ -29,21 +30,30 @@ NOISY = ("wall_time_s", "overhead_s", "peak_memory_bytes")  # what differs betwe
 IN_WORKERS = "EVONAS_TEST_INSTANT_BACKEND"  # set: worker processes that unpickle a task synthesise instantly
 
 
+COPIED = (
+    "name", "goal", "shape", "n_inputs", "n_outputs", "output_names", "feature_names", "provenance",
+    "error_definition", "digest", "clip",
+)  # fmt: skip
+
+
 class SpyTask:
     """An `ArrayTask` that notes in `asked` which splits were read."""
 
     def __init__(self, inner: ArrayTask) -> None:
         self.inner = inner
         self.asked: list[str] = []
-        for name in ("name", "n_inputs", "n_classes", "class_names", "feature_names", "provenance", "digest", "clip"):
+        for name in COPIED:
             setattr(self, name, getattr(inner, name))
 
     def split(self, name: Any) -> Split:
         self.asked.append(name)
         return self.inner.split(name)
 
-    def score(self, logits: Any, split: Split) -> dict[str, float]:
-        return self.inner.score(logits, split)
+    def score(self, outputs: Any, split: Split) -> dict[str, float]:
+        return self.inner.score(outputs, split)
+
+    def sample_errors(self, outputs: Any, split: Split) -> Any:
+        return self.inner.sample_errors(outputs, split)
 
 
 def make_task(rows: int = 400, seed: int = 0) -> SpyTask:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evonas.errors import FailureKind, ToolError
-from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import FixedPoint, QuantisedDense
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.synthesis import _alkaid, _hls4ml, _onnx, yosys
 from evonas.synthesis.verification import pack, unpack
 from surrogates import HardwareTarget, LayerSpec, ModelSpec

@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evonas.errors import ConfigurationError
-from evonas.models.fixed_point import OVERFLOWS, ROUNDINGS, FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import OVERFLOWS, ROUNDINGS, FixedPoint, QuantisedDense
+from evonas.models.quantised_network import QuantisedNetwork
 from surrogates import LayerSpec, ModelSpec
 
 OFTEN, RARE = settings(max_examples=150, deadline=None), settings(max_examples=40, deadline=None)

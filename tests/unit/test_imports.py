@@ -26,10 +26,11 @@ DOORS = {
     "keras": ("evonas/synthesis/_keras.py",),
     "hgq": ("evonas/synthesis/_keras.py",),
     "qonnx": ("evonas/synthesis/_qonnx.py",),
-    "onnx": ("evonas/synthesis/_onnx.py",),
-    "onnxruntime": ("evonas/synthesis/_onnx.py",),
-    "google": ("evonas/synthesis/_onnx.py",),  # onnx's messages are protobuf's
-    "pandas": ("evonas/study/_pandas.py",),
+    "onnx": ("evonas/synthesis/_onnx/",),
+    "onnxruntime": ("evonas/synthesis/_onnx/",),
+    "google": ("evonas/synthesis/_onnx/",),  # onnx's messages are protobuf's
+    "pandas": ("evonas/study/_pandas.py", "evonas/tasks/_pandas.py"),
+    "PIL": ("evonas/tasks/images.py",),
     "plotly": ("evonas/report/_plotly.py",),
     "requests": ("evonas/tasks/download.py",),
     "rich": ("evonas/cli/_rich.py", "evonas/tasks/download.py"),

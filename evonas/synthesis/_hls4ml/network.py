@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evonas.models.fixed_point import QuantisedNetwork
+    from evonas.models.quantised_network import QuantisedNetwork
     from surrogates import HardwareTarget
 
 VERSION: str = hls4ml.__version__
@@ -42,7 +42,7 @@ def torch_model(network: QuantisedNetwork) -> torch.nn.Sequential:
     torch model; hls4ml does it.
     """
     layers: OrderedDict[str, torch.nn.Module] = OrderedDict()
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.weighted):
         n_in, n_out = layer.weight_codes.shape
         dense = torch.nn.Linear(n_in, n_out, dtype=torch.float64)
         with torch.no_grad():
@@ -61,8 +61,8 @@ def torch_model(network: QuantisedNetwork) -> torch.nn.Sequential:
 def precisions(network: QuantisedNetwork) -> dict[str, dict[str, Any]]:
     """hls4ml's `LayerName` configuration: strategy, reuse factor and the exact type of everything in every layer."""
     layers: dict[str, dict[str, Any]] = {"input_1": {"Precision": {"result": str(network.input_type)}}}
-    for index, layer in enumerate(network.layers):
-        spec, input_type = network.spec.layers[index], network.input_types()[index]
+    for index, layer in enumerate(network.weighted):
+        spec, input_type = network.spec.weighted[index], network.input_types()[index]
         accumulator = layer.accumulator_type(input_type)
         result = str(layer.result_type(input_type))
         activation = {"relu": f"relu_{index}", "leaky_relu": f"leaky_{index}"}.get(layer.activation)
@@ -83,7 +83,10 @@ def precisions(network: QuantisedNetwork) -> dict[str, dict[str, Any]]:
 
 def check_supported(network: QuantisedNetwork) -> None:
     """Raise `ToolError` (UNSUPPORTED) for what this path cannot carry exactly."""
-    for index, layer in enumerate(network.layers):
+    if not network.spec.is_chain:
+        message = f"{network.spec.topology}: hls4ml takes multi-layer perceptrons only; the backend openrtl takes all"
+        raise ToolError(FailureKind.UNSUPPORTED, message)
+    for index, layer in enumerate(network.weighted):
         for what, codes in (("weights", layer.weight_codes), ("biases", layer.bias_codes)):
             if np.abs(codes).max(initial=0) >= 2**FLOAT32_BITS:
                 message = f"the {what} of layer {index} need more than {FLOAT32_BITS} bits"
@@ -129,7 +132,7 @@ def torch_predict(network: QuantisedNetwork, inputs: NDArray[np.float64]) -> NDA
     model = torch_model(network)
     x = torch.from_numpy(np.ascontiguousarray(inputs))
     with torch.no_grad():
-        for index, layer in enumerate(network.layers):
+        for index, layer in enumerate(network.weighted):
             for prefix in ("dense", "relu", "leaky"):
                 module = dict(model.named_children()).get(f"{prefix}_{index}")
                 x = x if module is None else module(x)

@@ -73,7 +73,7 @@ def float_reference(task: Task, seeds: int = 2, epochs: int = 60) -> dict[str, f
     scores: dict[str, list[float]] = {"validation": [], "test": []}
     for seed in range(seeds):
         torch.manual_seed(seed)
-        widths = (task.n_inputs, 64, 32, 32, task.n_classes)
+        widths = (task.n_inputs, 64, 32, 32, task.n_outputs)
         layers: list[torch.nn.Module] = []
         for n_in, n_out in pairwise(widths):
             layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]

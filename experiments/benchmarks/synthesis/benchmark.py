@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from evonas.errors import FailureKind, ToolError
-from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import FixedPoint, QuantisedDense
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.synthesis import yosys
 from evonas.synthesis._hls4ml import convert, read
 from evonas.synthesis.openrtl import emit

@@ -20,7 +20,7 @@ from benchmark import LARGE, LARGEST, TARGET, random_network, random_sizes
 from scipy.optimize import nnls
 
 from evonas.errors import Failure, ToolError
-from evonas.models.fixed_point import QuantisedNetwork
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.seeding import derive, stream
 from evonas.space import MlpSpace
 from evonas.study.jobs import Training, train_candidate

@@ -8,7 +8,7 @@ import torch
 
 from evonas.models.fixed_point import FixedPoint
 from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
-from evonas.models.stacked_mlp import StackedDense, input_type
+from evonas.models.stacked_network import StackedDense, input_type
 from surrogates import LayerSpec
 
 

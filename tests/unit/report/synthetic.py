@@ -119,7 +119,14 @@ def started(task: str = "jets", objectives: tuple[str, ...] = OBJECTIVES) -> Sta
         config={"seed": 7, "task": {"name": task}, "search": search, "synthesis": synthesis},
         versions={"evonas": "0.1.0", "torch": "2.13.0", "alkaid": "0.8.2", "pyosys": "0.70", "python": "3.11.9"},
         digests={"space": "a1" * 32, "task": "b2" * 32},
-        task={"name": task, "provenance": "own simulation", "n_inputs": 16, "n_classes": 5, "rows": rows},
+        task={
+            "name": task,
+            "goal": "classification",
+            "provenance": "own simulation",
+            "n_inputs": 16,
+            "n_outputs": 5,
+            "rows": rows,
+        },
     )
 
 

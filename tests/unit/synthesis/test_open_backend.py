@@ -10,7 +10,8 @@ import pytest
 from fakes.networks import random_network
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
-from evonas.models.fixed_point import FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import FixedPoint, QuantisedDense
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.synthesis import backends, choose, yosys
 from evonas.synthesis.open_backend import OpenBackend
 from evonas.synthesis.vitis import VitisBackend

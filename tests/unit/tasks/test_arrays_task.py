@@ -32,8 +32,8 @@ def save(tmp_path):
 
 def test_a_sound_archive(data, save):
     task = arrays(save(**data), seed=3)
-    assert (task.name, task.n_inputs, task.n_classes) == ("mine", 4, 3)
-    assert task.class_names == ("red", "green", "blue")
+    assert (task.name, task.n_inputs, task.n_outputs) == ("mine", 4, 3)
+    assert task.output_names == ("red", "green", "blue")
     assert task.feature_names == ("a", "b", "c", "d")
     assert task.provenance == "user data mine.npz"
     train = task.split("train")
@@ -45,7 +45,7 @@ def test_a_sound_archive(data, save):
 def test_names_are_optional_and_labels_may_be_whole_floats(data, save):
     task = arrays(save(x=data["x"], y=data["y"].astype(float)), name="other")
     assert task.name == "other"
-    assert task.class_names == ("class_0", "class_1", "class_2")
+    assert task.output_names == ("class_0", "class_1", "class_2")
     assert task.feature_names == ("x0", "x1", "x2", "x3")
 
 
@@ -113,7 +113,7 @@ def test_a_flipped_bit_in_the_archive_is_found(data, save):
 
 def test_load_task_names_tasks_and_options(data, save):
     assert load_task("arrays", path=save(**data), seed=4).digest == arrays(save(**data), seed=4).digest
-    with pytest.raises(ConfigurationError, match=r"task.name = 'cats': must be one of jets, arrays"):
+    with pytest.raises(ConfigurationError, match=r"task.name = 'cats': must be one of jets, bragg, arrays"):
         load_task("cats")
     with pytest.raises(ConfigurationError, match=r"task.colour = 1: task jets has no such option"):
         load_task("jets", colour=1)

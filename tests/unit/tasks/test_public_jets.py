@@ -74,7 +74,7 @@ def test_openml_maps_features_and_classes_by_name(openml, server, tmp_path, trut
     task = jets("openml", base_url=server.url, cache_dir=tmp_path)
     np.testing.assert_allclose(task.x, truth[0], rtol=1e-6)
     np.testing.assert_array_equal(task.y, truth[1])
-    assert task.class_names == ("g", "q", "t", "w", "z")
+    assert task.output_names == ("g", "q", "t", "w", "z")
     assert task.feature_names == FEATURES
     assert "OpenML 42468" in task.provenance
     again = load_task("jets", source="openml", base_url=server.url + "/", cache_dir=str(tmp_path))

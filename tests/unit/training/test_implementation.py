@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from fakes.studies import N_CLASSES, N_INPUTS, make_task
 
-from evonas.models.fixed_point import QuantisedNetwork
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.study.jobs import Training, train_candidate
 from surrogates import LayerSpec, ModelSpec
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evonas.errors import Failure, FailureKind
-from evonas.models.stacked_mlp import StackedMlp
+from evonas.models.stacked_network import StackedNetwork
 from evonas.tasks import Split
 from evonas.training import trainer
 from evonas.training.adam import StackedAdam
@@ -104,7 +104,7 @@ def test_the_exported_network_is_what_was_trained():
 
 def test_a_weight_just_below_a_rounding_boundary_is_exported_as_it_was_trained():
     """In single precision 0.49999997 + 0.5 is 1; the export must not know better than training."""
-    stack = StackedMlp([spec()], CLIP, [torch.Generator().manual_seed(0)])
+    stack = StackedNetwork([spec()], CLIP, [torch.Generator().manual_seed(0)])
     x = torch.from_numpy(data(64).x)[None]
     with torch.no_grad():
         for layer in stack.dense():
@@ -235,4 +235,4 @@ def test_stacked_adam_is_adam_for_each_member():
 
 def test_the_members_of_a_stack_share_their_topology():
     with pytest.raises(ValueError, match="topology"):
-        StackedMlp([spec(), spec(widths=(6, 4, 8, 3))], CLIP, [torch.Generator(), torch.Generator()])
+        StackedNetwork([spec(), spec(widths=(6, 4, 8, 3))], CLIP, [torch.Generator(), torch.Generator()])

@@ -1,9 +1,4 @@
-"""The door to onnx and onnxruntime: the only module that imports them.
-
-A `QuantisedNetwork` becomes plain ONNX operators that give its outputs bit for bit: an input quantiser, and per layer
-MatMul, Add, the activation and an output quantiser. Single precision is used where every accumulator fits 24 bits, so
-that no order of summation can round; double precision otherwise. The input quantiser always works in double precision.
-"""
+"""ONNX files: those that evonas writes and reads back, and those of others, as hls4ml reads them."""
 
 from __future__ import annotations
 
@@ -15,12 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from evonas.errors import ConfigurationError, DataError
-from evonas.models.fixed_point import LEAKY_SLOPE, FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import FixedPoint
+from evonas.models.quantised_network import QuantisedNetwork
+from evonas.synthesis._onnx.build import IR_VERSION, METADATA, build, precision
 from evonas.synthesis.verification import compare
-from surrogates import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,133 +24,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-OPSET = 17
-IR_VERSION = 8
-FLOAT32_BITS = 24
-METADATA = "evonas.network"
 SUPPORTED = "evonas reads ONNX files that evonas wrote: they carry their fixed-point types as metadata"
 
 
-class _Builder:
-    """Collects nodes and constants; each call appends one operator and returns the name of its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: dict[str, NDArray[Any]] = {}
-        self.dtype: type[np.float32 | np.float64] = np.float64
-
-    def constant(self, name: str, value: NDArray[np.float64] | float) -> str:
-        self.constants[name] = np.asarray(value, self.dtype)
-        return name
-
-    def add(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        output = name or f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def scaled(self, x: str, factor: float) -> str:
-        return self.add("Mul", x, self.constant(f"factor_{len(self.nodes)}", factor))
-
-    def cast(self, x: str, dtype: type[np.float32 | np.float64]) -> str:
-        self.dtype = dtype
-        return self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-    def quantise(self, x: str, kind: FixedPoint) -> str:
-        """Scale to codes, round, overflow, scale back: all exact in either precision."""
-        codes = self.scaled(x, 2.0**kind.fraction)
-        index = len(self.nodes)
-        if kind.rounding == "RND":
-            codes = self.add("Add", codes, self.constant(f"half_{index}", 0.5))
-        codes = self.add("Round" if kind.rounding == "RND_CONV" else "Floor", codes)
-        low, high = kind.low / kind.lsb, kind.high / kind.lsb
-        if kind.overflow == "SAT":
-            limits = self.constant(f"low_{index}", low), self.constant(f"high_{index}", high)
-            codes = self.add("Clip", codes, *limits)
-        else:
-            shifted = self.add("Sub", codes, self.constant(f"low_{index}", low))
-            turns = self.add("Floor", self.scaled(shifted, 2.0**-kind.width))
-            codes = self.add("Sub", codes, self.scaled(turns, 2.0**kind.width))
-        return self.scaled(codes, kind.lsb)
-
-    def leaky_relu(self, x: str) -> str:
-        if self.dtype is np.float32:
-            return self.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
-        return self.add("Max", x, self.scaled(x, LEAKY_SLOPE))  # onnxruntime has no LeakyRelu in double precision
-
-
-def precision(network: QuantisedNetwork) -> type[np.float32 | np.float64]:
-    """The narrowest floating-point type in which every sum of the network is exact."""
-    pairs = zip(network.layers, network.input_types(), strict=True)
-    widest = max(layer.accumulator_type(input_type).width for layer, input_type in pairs)
-    return np.float32 if widest <= FLOAT32_BITS else np.float64
-
-
-def build(network: QuantisedNetwork) -> Any:
-    """The network as a checked `ModelProto` with input `x` (n, n_inputs) and output `y` (n, n_outputs)."""
-    dtype = precision(network)
-    builder = _Builder()
-    x = builder.quantise(builder.cast("x", np.float64), network.input_type)
-    x = builder.cast(x, dtype)
-    for index, layer in enumerate(network.layers):
-        x = builder.add("MatMul", x, builder.constant(f"weight_{index}", layer.weight))
-        x = builder.add("Add", x, builder.constant(f"bias_{index}", layer.bias))
-        if layer.activation == "relu":
-            x = builder.add("Relu", x)
-        elif layer.activation == "leaky_relu":
-            x = builder.leaky_relu(x)
-        if layer.output_type is not None:
-            x = builder.quantise(x, layer.output_type)
-    builder.add("Identity", x, name="y")
-    kind = TensorProto.FLOAT if dtype is np.float32 else TensorProto.DOUBLE
-    graph = helper.make_graph(
-        builder.nodes,
-        "evonas",
-        [helper.make_tensor_value_info("x", kind, ["n", network.spec.n_inputs])],
-        [helper.make_tensor_value_info("y", kind, ["n", network.spec.n_outputs])],
-        [numpy_helper.from_array(value, name) for name, value in builder.constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="evonas")
-    model.ir_version = IR_VERSION
-    helper.set_model_props(model, {METADATA: json.dumps(describe(network), sort_keys=True)})
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def describe(network: QuantisedNetwork) -> dict[str, Any]:
-    """Everything of a network but the codes, as plain data."""
-    layers = [
-        {
-            "weight_type": str(layer.weight_type),
-            "bias_type": str(layer.bias_type),
-            "activation": layer.activation,
-            "output_type": None if layer.output_type is None else str(layer.output_type),
-        }
-        for layer in network.layers
-    ]
-    types = {"input_type": str(network.input_type), "layers": layers}
-    return {"version": 1, "digest": network.digest, "spec": network.spec.to_dict(), **types}
-
-
 def restore(description: dict[str, Any], codes: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> QuantisedNetwork:
-    """The network from what `describe` gave and the codes of weights and biases of each layer.
+    """The network from what `describe` gave and the codes of weights and biases of each layer with weights.
 
     Raises `DataError` if they do not belong together.
     """
-    layers = []
-    for layer, (weight, bias) in zip(description["layers"], codes, strict=True):
-        output = layer["output_type"]
-        layers.append(
-            QuantisedDense(
-                weight,
-                FixedPoint.parse(layer["weight_type"]),
-                bias,
-                FixedPoint.parse(layer["bias_type"]),
-                layer["activation"],
-                None if output is None else FixedPoint.parse(output),
-            )
-        )
-    spec = ModelSpec.from_dict(description["spec"])
-    network = QuantisedNetwork(spec, FixedPoint.parse(description["input_type"]), tuple(layers))
+    network = QuantisedNetwork.restore(description, [array for pair in codes for array in pair])
     if network.digest != description["digest"]:
         raise DataError("the weights are not those that were written with these types")
     return network
@@ -282,7 +160,8 @@ def read_onnx(path: Path) -> QuantisedNetwork:
     values = {entry.name: numpy_helper.to_array(entry).astype(np.float64) for entry in model.graph.initializer}
     codes = []
     try:
-        for index, layer in enumerate(description["layers"]):
+        weighted = ((index, layer) for index, layer in enumerate(description["layers"]) if "weight_type" in layer)
+        for index, layer in weighted:
             kinds = (FixedPoint.parse(layer[f"{what}_type"]) for what in ("weight", "bias"))
             arrays = (values[f"{what}_{index}"] for what in ("weight", "bias"))
             weight, bias = ((array / kind.lsb).astype(np.int64) for array, kind in zip(arrays, kinds, strict=True))

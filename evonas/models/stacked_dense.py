@@ -1,7 +1,7 @@
-"""Quantised multilayer perceptrons as one torch module for several members of equal topology.
+"""One layer with weights of several networks, with fake quantisation: a tensor program for all of them at once.
 
-Every tensor has a leading member dimension, so that training a stack is one tensor program: weights (P, n_in, n_out),
-activations (P, batch, n). Members differ in weights, bit widths, sparsity and activation; a single network is P = 1.
+Every tensor has a leading member dimension: weights (P, n_in, n_out), words (P, batch, n). Members
+differ in weights, bit widths, sparsity and activation.
 """
 
 from __future__ import annotations
@@ -12,52 +12,46 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evonas.models.fixed_point import LEAKY_SLOPE, FixedPoint, QuantisedDense, QuantisedNetwork
+from evonas.models.fixed_point import LEAKY_SLOPE, FixedPoint, QuantisedDense
 from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from surrogates import LayerSpec, ModelSpec
+    from surrogates import LayerSpec
 
 _BIAS_LIMIT = 2.0**20
 _ACTIVATION_TRIES = 5
 _WEIGHT_TRIES = 3
 
 
-def input_type(bits: int, clip: float) -> FixedPoint:
-    """Type of the network's inputs: signed, saturating, just wide enough for ±clip."""
-    integer = 1 + int(np.ceil(np.log2(clip)))
-    return FixedPoint(True, bits, integer, "RND_CONV", "SAT")
-
-
 @final
 class StackedDense(nn.Module):
-    """One dense layer of P members, with fake quantisation of weights, biases and outputs."""
+    """One layer of P members of equal shape; a convolution is dense on the words under its window."""
 
     def __init__(self, specs: Sequence[LayerSpec], generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         self.specs = tuple(specs)
-        n_in, n_out = specs[0].n_in, specs[0].n_out
+        n_in, n_out = specs[0].fan_in, specs[0].n_out
         # He initialisation for what survives pruning (He et al., arXiv 1502.01852)
         weights = [torch.randn(n_in, n_out, generator=g) * (2.0 / n_in) ** 0.5 for g in generators]
         self.weight = nn.Parameter(torch.stack(weights))
         self.bias = nn.Parameter(torch.zeros(len(specs), 1, n_out))
         self.register_buffer("mask", torch.ones(len(specs), n_in, n_out, dtype=torch.bool))
-        self.register_buffer("weight_limit", _column([2.0 ** (s.weight_bits - 1) - 1 for s in specs]))
+        self.register_buffer("weight_limit", column([2.0 ** (s.weight_bits - 1) - 1 for s in specs]))
         self.register_buffer("weight_scale", torch.ones(len(specs), 1, n_out))
         self.register_buffer("bias_scale", torch.ones(len(specs), 1, 1))
         signed = [s.activation != "relu" for s in specs]
         bits = [s.activation_bits for s in specs]
         low = [-(2.0 ** (b - 1)) if sign else 0.0 for b, sign in zip(bits, signed, strict=True)]
         high = [2.0 ** (b - 1) - 1 if sign else 2.0**b - 1 for b, sign in zip(bits, signed, strict=True)]
-        self.register_buffer("low", _column(low))
-        self.register_buffer("high", _column(high))
+        self.register_buffer("low", column(low))
+        self.register_buffer("high", column(high))
         self.register_buffer("output_scale", torch.ones(len(specs), 1, 1))
         # y = max(a, slope * a): 0 is ReLU, 1/8 is leaky, 1 leaves it to the saturating cast
         slopes = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "hard_tanh": 1.0, "linear": 1.0}
-        self.register_buffer("slope", _column([slopes[s.activation] for s in specs]))
-        self.register_buffer("bounded", _column([float(s.activation == "hard_tanh") for s in specs]) > 0)
+        self.register_buffer("slope", column([slopes[s.activation] for s in specs]))
+        self.register_buffer("bounded", column([float(s.activation == "hard_tanh") for s in specs]) > 0)
         self.last = specs[0].activation == "linear"
 
     mask: Tensor
@@ -148,62 +142,6 @@ class StackedDense(nn.Module):
         )
 
 
-def _column(values: Sequence[float]) -> Tensor:
+def column(values: Sequence[float]) -> Tensor:
+    """One number per member, as a tensor (P, 1, 1)."""
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
-
-
-@final
-class StackedMlp(nn.Module):
-    """P quantised networks of one topology. `generators` seed the initial weights, one per member."""
-
-    def __init__(self, specs: Sequence[ModelSpec], clip: float, generators: Sequence[torch.Generator]) -> None:
-        super().__init__()
-        if len({spec.topology for spec in specs}) != 1:
-            raise ValueError("members of a stack must share their topology")
-        self.specs = tuple(specs)
-        self.input_types = tuple(input_type(spec.input_bits, clip) for spec in specs)
-        self.register_buffer("input_scale", _column([2.0**t.fraction for t in self.input_types]))
-        self.register_buffer("input_low", _column([t.low / t.lsb for t in self.input_types]))
-        self.register_buffer("input_high", _column([t.high / t.lsb for t in self.input_types]))
-        layers = [[spec.layers[i] for spec in specs] for i in range(len(specs[0].layers))]
-        self.layers = nn.ModuleList(StackedDense(layer, generators) for layer in layers)
-
-    input_scale: Tensor
-    input_low: Tensor
-    input_high: Tensor
-
-    def quantise_input(self, x: Tensor) -> Tensor:
-        """Inputs (P or 1, batch, n_in) on each member's grid, rounded half to even and saturated."""
-        return torch.clamp(torch.round(x * self.input_scale), self.input_low, self.input_high) / self.input_scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (P, batch, n_outputs) of quantised inputs (P, batch, n_in)."""
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def dense(self) -> list[StackedDense]:
-        """The layers in order."""
-        return [layer for layer in self.layers if isinstance(layer, StackedDense)]
-
-    def prune(self, progress: float) -> None:
-        """Prune every layer to `progress` of its sparsity."""
-        for layer in self.dense():
-            layer.prune(progress)
-
-    def calibrate(self, x: Tensor) -> None:
-        """Choose all binary points from quantised inputs (P, batch, n_in), layer by layer."""
-        scale = self.input_scale
-        for layer in self.dense():
-            x = layer.calibrate(x, scale)
-            scale = layer.output_scale
-
-    def export(self, member: int) -> QuantisedNetwork:
-        """The exact fixed-point network of one member."""
-        fraction = self.input_types[member].fraction
-        layers = []
-        for layer in self.dense():
-            exported = layer.export(member, fraction)
-            layers.append(exported)
-            fraction = 0 if exported.output_type is None else exported.output_type.fraction
-        return QuantisedNetwork(self.specs[member], self.input_types[member], tuple(layers))

@@ -1,0 +1,139 @@
+"""Quantised networks as one torch module for several members of equal topology.
+
+Words are (P, batch, positions, channels), so that training a stack is one tensor program. Members differ in weights,
+bit widths, sparsity and activation; a single network is P = 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evonas.models.fixed_point import FixedPoint
+from evonas.models.quantised_network import QuantisedNetwork
+from evonas.models.stacked_dense import StackedDense, column
+from evonas.models.stacked_operation import StackedOperation
+from surrogates import LayerSpec, OperationSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evonas.models.quantised_network import Part
+    from surrogates import ModelSpec
+
+
+def input_type(bits: int, clip: float) -> FixedPoint:
+    """Type of the network's inputs: signed, saturating, just wide enough for ±clip."""
+    integer = 1 + int(np.ceil(np.log2(clip)))
+    return FixedPoint(True, bits, integer, "RND_CONV", "SAT")
+
+
+@final
+class StackedNetwork(nn.Module):
+    """P quantised networks of one topology. `generators` seed the initial weights, one per member."""
+
+    def __init__(self, specs: Sequence[ModelSpec], clip: float, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        if len({spec.topology for spec in specs}) != 1:
+            raise ValueError("members of a stack must share their topology")
+        self.specs = tuple(specs)
+        self.input_types = tuple(input_type(spec.input_bits, clip) for spec in specs)
+        self.register_buffer("input_scale", column([2.0**t.fraction for t in self.input_types]))
+        self.register_buffer("input_low", column([t.low / t.lsb for t in self.input_types]))
+        self.register_buffer("input_high", column([t.high / t.lsb for t in self.input_types]))
+        self.parts = nn.ModuleList()
+        signed = [[True] * len(specs)]  # of the words that leave the input and each part, for each member
+        for index, sources in enumerate(specs[0].sources):
+            parts = [spec.layers[index] for spec in specs]
+            layers = [part for part in parts if isinstance(part, LayerSpec)]
+            operations = [part for part in parts if isinstance(part, OperationSpec)]
+            if layers:
+                self.parts.append(StackedDense(layers, generators))
+                signed.append([layer.activation != "relu" for layer in layers])
+            else:
+                signed.append([any(signs) for signs in zip(*(signed[s + 1] for s in sources), strict=True)])
+                self.parts.append(StackedOperation(operations, signed[-1]))
+        for index, part in enumerate(specs[0].layers):
+            if isinstance(part, LayerSpec) and part.window is not None:
+                self.register_buffer(f"reads_{index}", torch.tensor(part.window.reads()))
+
+    input_scale: Tensor
+    input_low: Tensor
+    input_high: Tensor
+
+    def quantise_input(self, x: Tensor) -> Tensor:
+        """Inputs (P or 1, batch, n_inputs) on each member's grid, rounded half to even and saturated."""
+        return torch.clamp(torch.round(x * self.input_scale), self.input_low, self.input_high) / self.input_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (P, batch, n_outputs) of quantised inputs (P, batch, n_inputs)."""
+
+        def apply(part: nn.Module, inputs: Sequence[Tensor], _sources: Sequence[int]) -> Tensor:
+            result: Tensor = part(*inputs)
+            return result
+
+        return self._walk(x, apply)
+
+    def _walk(self, x: Tensor, apply: Callable[[nn.Module, Sequence[Tensor], Sequence[int]], Tensor]) -> Tensor:
+        """Take inputs (P, batch, n_inputs) through all parts, each by `apply` on (P, rows, n) or its operands."""
+        members, batch, _ = x.shape
+        spec = self.specs[0]
+        values = [x.reshape(members, batch, *spec.input_shape)]
+        for index, (part, sources) in enumerate(zip(self.parts, spec.sources, strict=True)):
+            inputs = [values[source + 1] for source in sources]
+            if isinstance(part, StackedDense):
+                words = self._words(index, inputs[0])
+                flat = apply(part, [words.reshape(members, -1, words.shape[3])], sources)
+                values.append(flat.view(members, batch, -1, flat.shape[2]))
+            else:
+                values.append(apply(part, inputs, sources))
+        return values[-1].reshape(members, batch, -1)
+
+    def _words(self, index: int, x: Tensor) -> Tensor:
+        """What a layer multiplies: x (P, batch, positions, channels), or what is under its window."""
+        reads = getattr(self, f"reads_{index}", None)
+        if reads is None:
+            return x
+        padded = torch.cat([x, torch.zeros_like(x[:, :, :1])], dim=2)  # -1 reads a zero
+        return padded[:, :, reads].flatten(3)
+
+    def dense(self) -> list[StackedDense]:
+        """The layers with weights, in order."""
+        return [part for part in self.parts if isinstance(part, StackedDense)]
+
+    def prune(self, progress: float) -> None:
+        """Prune every layer to `progress` of its sparsity."""
+        for layer in self.dense():
+            layer.prune(progress)
+
+    def calibrate(self, x: Tensor) -> None:
+        """Choose all binary points from quantised inputs (P, batch, n_inputs), part by part."""
+        scales = [self.input_scale]
+
+        def apply(part: nn.Module, inputs: Sequence[Tensor], sources: Sequence[int]) -> Tensor:
+            entering = [scales[source + 1] for source in sources]
+            if isinstance(part, StackedDense):
+                result = part.calibrate(inputs[0], entering[0])
+                scales.append(part.output_scale)
+            else:
+                assert isinstance(part, StackedOperation)
+                result = part.calibrate(inputs, entering)
+                scales.append(part.output_scale)
+            return result
+
+        self._walk(x, apply)
+
+    def export(self, member: int) -> QuantisedNetwork:
+        """The exact fixed-point network of one member."""
+        network = QuantisedNetwork(self.specs[member], self.input_types[member], ())
+        for index, part in enumerate(self.parts):
+            if isinstance(part, StackedDense):
+                exported: Part = part.export(member, network.entering(index).fraction)
+            else:
+                assert isinstance(part, StackedOperation)
+                exported = part.export(member)
+            network = QuantisedNetwork(network.spec, network.input_type, (*network.layers, exported))
+        return network

@@ -1,0 +1,199 @@
+"""Families of networks that are written as a drawing: genes by name, and what is drawn from their values."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evonas.errors import ConfigurationError
+from evonas.space import choices
+from evonas.space.base import GeneSpace, Phenotype
+from evonas.space.draft import Draft
+from evonas.space.genes import Choice, Condition, Gene
+from surrogates.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from surrogates import ModelSpec
+
+ACTIVATIONS = ("relu", "leaky_relu", "hard_tanh")
+COMMON = ("input_bits", "activation", "learning_rate")
+CORNERS = 1024
+COUNTED = 20_000  # spaces with at most so many rows of genes are counted exactly
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComposedSpace(GeneSpace):
+    """Base of families: subclasses say which genes there are (`layout`) and draw the network (`draw`).
+
+    The choices that all families share are fields: bit widths and sparsity per layer, one activation and one learning
+    rate per network. Subclasses are frozen dataclasses with a `family` name and fields of their own.
+    """
+
+    weight_bits: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    activation_bits: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
+    input_bits: tuple[int, ...] = (4, 5, 6, 7, 8)
+    sparsity: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8)
+    activations: tuple[str, ...] = ACTIVATIONS
+    learning_rate: tuple[float, ...] = (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)
+
+    def __post_init__(self) -> None:
+        rates = "must be learning rates above 0 and below 1, each once"
+        fields = {
+            "weight_bits": choices.integers("space.weight_bits", self.weight_bits, 2, 16),
+            "activation_bits": choices.integers("space.activation_bits", self.activation_bits, 1, 16),
+            "input_bits": choices.integers("space.input_bits", self.input_bits, 1, 16),
+            "sparsity": choices.floats("space.sparsity", self.sparsity, 0.0, 1.0, "must be fractions in [0, 1)"),
+            "learning_rate": choices.floats("space.learning_rate", self.learning_rate, 1e-12, 1.0, rates),
+            "activations": choices.names("space.activations", self.activations, ACTIVATIONS),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        if self.sparsity[0] != 0.0:
+            raise ConfigurationError("space.sparsity", self.sparsity, "must offer 0.0, for layers too small to prune")
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """The name of the family in a configuration."""
+
+    @abstractmethod
+    def layout(self) -> Iterable[Gene]:
+        """The genes of the family, beside input bits, activation and learning rate."""
+
+    @abstractmethod
+    def draw(self, values: Mapping[str, Choice], draft: Draft) -> int:
+        """Draw the network from its genes' values; the words that leave it."""
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, int]:
+        """Positions and channels of the network's input."""
+
+    def stack(self, name: str, depth: tuple[int, int], widths: tuple[int, ...]) -> tuple[Gene, ...]:
+        """Genes of a stack of dense layers: its depth, and of each layer width, bits and sparsity."""
+        low, high = depth
+        genes = [Gene(f"{name}.depth", tuple(range(low, high + 1)))]
+        for number in range(high):
+            deeper = tuple(range(max(number + 1, low), high + 1))
+            condition = Condition(f"{name}.depth", deeper) if number >= low else None
+            genes += self.layer(f"{name}{number}", condition, width=widths)
+        return tuple(genes)
+
+    def layer(
+        self, block: str, condition: Condition | None = None, *, last: bool = False, **more: tuple[Choice, ...]
+    ) -> tuple[Gene, ...]:
+        """Genes of one layer: `more` by name, then weight bits, activation bits (not of the last one), sparsity."""
+        named = dict(more) | {"weight_bits": self.weight_bits}
+        if not last:
+            named["activation_bits"] = self.activation_bits
+        named["sparsity"] = self.sparsity
+        ordered = {name: not isinstance(values[0], str) for name, values in named.items()}
+        return tuple(Gene(f"{block}.{n}", v, ordered[n], condition, block) for n, v in named.items())
+
+    @cached_property
+    def genes(self) -> tuple[Gene, ...]:
+        """Three genes for the network, then those of the family."""
+        common = (
+            Gene("input_bits", self.input_bits),
+            Gene("activation", self.activations, ordered=False),
+            Gene("learning_rate", self.learning_rate),
+        )
+        return (*common, *self.layout())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The definition as plain data, fit for JSON."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"family": self.family, "version": 1, **plain}
+
+    @cached_property
+    def size(self) -> int:
+        """Number of phenotypes: exact for small spaces, else a bound from above that no search can exhaust."""
+        columns = {gene.name: gene for gene in self.genes}
+
+        def ways(name: str, value: Choice) -> int:
+            """Combinations of the genes that depend on gene `name` when it has this value."""
+            total = 1
+            for gene in self.genes:
+                if gene.condition and gene.condition.gene == name and value in gene.condition.values:
+                    total *= sum(ways(gene.name, choice) for choice in gene.choices)
+            return total
+
+        bound = 1
+        for gene in columns.values():
+            if gene.condition is None:
+                bound *= sum(ways(gene.name, choice) for choice in gene.choices)
+        return sum(1 for _ in self.enumerate()) if bound <= COUNTED else bound
+
+    def _drawn(self, row: NDArray[np.int64]) -> tuple[ModelSpec, dict[str, Choice], dict[str, Choice]]:
+        values = {gene.name: gene.choices[index] for gene, index in zip(self.genes, row.tolist(), strict=True)}
+        draft = Draft(self.input_shape, values, self.sparsity)
+        try:
+            spec = draft.spec(self.draw(values, draft), int(values["input_bits"]))
+        except SpecError as error:
+            mend = f"draws an impossible network, {error}; offer other choices"
+            raise ConfigurationError("space", self.family, mend) from error
+        return spec, values, draft.settled
+
+    def check_corners(self) -> None:
+        """Draw networks with the first and the last choices of all genes of a kind, such as all widths.
+
+        What makes a network too large grows or falls with each kind. Raises `ConfigurationError` for such a space.
+        """
+        kinds = [gene.name.rpartition(".")[2] for gene in self.genes]
+        shaping = [k for k in dict.fromkeys(kinds) if k not in COMMON and k != "sparsity" and not k.endswith("bits")]
+        ends = np.array([len(gene.choices) - 1 for gene in self.genes])
+        for corner in itertools.islice(itertools.product((1, 0), repeat=len(shaping)), CORNERS):
+            high = dict(zip(shaping, corner, strict=True))
+            self.decode(ends * [high.get(kind, 0) for kind in kinds])
+
+    def _constrain(self, genomes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What drawing a network settles: a layer keeps as many weights as outputs, a kernel fits its image."""
+        result = genomes.copy()
+        columns = {gene.name: (column, gene.choices) for column, gene in enumerate(self.genes)}
+        for row in result:
+            for name, value in self._drawn(row)[2].items():
+                column, offered = columns[name]
+                row[column] = offered.index(value)
+        return result
+
+    def decode(self, genome: NDArray[Any] | tuple[int, ...]) -> Phenotype:
+        """The network of one genome (n_genes,); repaired first, so that any integers decode."""
+        spec, values, _ = self._drawn(self.repair(np.asarray(genome)[None, :])[0])
+        return Phenotype(spec, float(values["learning_rate"]))
+
+    def encode(self, phenotype: Phenotype) -> tuple[int, ...]:
+        """The canonical genome of a phenotype of this space; `ConfigurationError` names what lies outside.
+
+        Genes of the whole network are tried in all combinations; those of a layer are read from it.
+        """
+        spec = phenotype.spec
+        values: dict[str, Choice] = {gene.name: gene.choices[0] for gene in self.genes}
+        values |= {"input_bits": spec.input_bits, "activation": spec.weighted[0].activation}
+        values["learning_rate"] = phenotype.learning_rate
+        free = [gene for gene in self.genes if gene.block is None and gene.name not in COMMON]
+        for combination in itertools.product(*(gene.choices for gene in free)):
+            values |= {gene.name: choice for gene, choice in zip(free, combination, strict=True)}
+            draft = Draft(self.input_shape, values, self.sparsity)
+            self.draw(values, draft)
+            found = draft.read(spec)
+            if found is None:
+                continue
+            genome = [self._index(gene, (values | found)[gene.name]) for gene in self.genes]
+            if None not in genome:
+                row = tuple(self.repair(np.array([genome]))[0].tolist())
+                if self.decode(row) == phenotype:
+                    return row
+        raise ConfigurationError("spec", spec.topology, f"is not a network of this {self.family} space")
+
+    @staticmethod
+    def _index(gene: Gene, value: Choice) -> int | None:
+        return gene.choices.index(value) if value in gene.choices else None

@@ -1,0 +1,70 @@
+"""Interaction networks: a message for every ordered pair of constituents, summed at the receiver.
+
+Battaglia et al., arXiv:1612.00222; for jets Moreno et al., arXiv:1908.05318; on FPGAs Que et al., LL-GNN,
+arXiv:2209.14065. The adjacency is constant, so pairs are gathered and nothing is multiplied by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from evonas.space import choices
+from evonas.space.composed import ComposedSpace
+from evonas.space.deep_sets import AGGREGATORS
+from evonas.space.genes import Choice, Gene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from evonas.space.draft import Draft
+    from surrogates.layers import Kind
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class InteractionSpace(ComposedSpace):
+    """Interaction networks over `constituents` of `features` each.
+
+    Stacks of dense layers: `edge` on pairs (the last of its widths is the message), `node` on a constituent and the sum
+    of its messages, `head` on the aggregate of all nodes.
+    """
+
+    constituents: int
+    features: int
+    n_outputs: int
+    edge_depth: tuple[int, int] = (1, 2)
+    node_depth: tuple[int, int] = (1, 2)
+    head_depth: tuple[int, int] = (1, 2)
+    widths: tuple[int, ...] = (4, 6, 8, 12, 16, 24, 32)
+    aggregators: tuple[str, ...] = ("sum", "mean")
+    family = "interaction"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "widths", choices.integers("space.widths", self.widths, 1, 4096))
+        for name in ("edge_depth", "node_depth", "head_depth"):
+            object.__setattr__(self, name, choices.bounds(f"space.{name}", getattr(self, name), 1, 32))
+        object.__setattr__(self, "aggregators", choices.names("space.aggregators", self.aggregators, AGGREGATORS))
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Constituents and their features."""
+        return self.constituents, self.features
+
+    def layout(self) -> Iterable[Gene]:
+        """Aggregator, bits of the sums of messages, the three stacks, the output layer."""
+        yield Gene("aggregator", self.aggregators, ordered=False)
+        yield Gene("message_bits", self.activation_bits)
+        yield from self.stack("edge", self.edge_depth, self.widths)
+        yield from self.stack("node", self.node_depth, self.widths)
+        yield from self.stack("head", self.head_depth, self.widths)
+        yield from self.layer("output", last=True)
+
+    def draw(self, values: Mapping[str, Choice], draft: Draft) -> int:
+        """Messages between all pairs, their sums beside each constituent, an aggregate of what comes of it."""
+        messages = draft.layers("edge", draft.join("pairs", draft.input))
+        received = draft.join("sum", messages, groups=self.constituents, bits=int(values["message_bits"]))
+        nodes = draft.layers("node", draft.join("concatenate", draft.input, received))
+        aggregator: Kind = values["aggregator"]  # type: ignore[assignment]  # one of AGGREGATORS
+        return draft.output("output", draft.layers("head", draft.join(aggregator, nodes)), self.n_outputs)

@@ -1,0 +1,114 @@
+"""Stacks of networks of every family: members do not see each other, exactness, calibration, training."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from fakes.families import CLIP, FAMILIES, inputs, outputs, space_of, untrained
+
+from evonas.models.stacked_network import StackedNetwork
+from evonas.tasks import Split
+from evonas.training.trainer import Member, Trained, single_threaded, train
+from surrogates import LayerSpec
+
+SEEDS = (11, 12, 13)
+
+
+def alike(family, count=3):
+    """Networks of one topology with different bits, sparsity and activation."""
+    space = space_of(family)
+    spec = space.decode(space.sample(4, np.random.default_rng(2))[1]).spec
+    rng = np.random.default_rng(3)
+    specs = []
+    for activation in ("relu", "leaky_relu", "hard_tanh")[:count]:
+        parts = []
+        for part in spec.layers:
+            if isinstance(part, LayerSpec):
+                bits = {"weight_bits": int(rng.integers(2, 9)), "sparsity": float(rng.choice([0.0, 0.25]))}
+                if part is not spec.layers[-1]:
+                    bits |= {"activation_bits": int(rng.integers(3, 9)), "activation": activation}
+                part = dataclasses.replace(part, **bits)
+            elif part.kind in ("sum", "mean", "add"):
+                part = dataclasses.replace(part, activation_bits=int(rng.choice([0, 4, 7])))
+            parts.append(part)
+        specs.append(dataclasses.replace(spec, layers=tuple(parts), input_bits=int(rng.integers(4, 9))))
+    assert len({spec.topology for spec in specs}) == 1
+    return specs
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    return request.param
+
+
+def test_a_member_in_a_stack_is_the_member_alone(family):
+    specs = alike(family)
+    stack = untrained(specs, SEEDS)
+    x = inputs(specs[0], 200, np.random.default_rng(4))
+    together = outputs(stack, x)
+    for member, (spec, seed) in enumerate(zip(specs, SEEDS, strict=True)):
+        alone = untrained([spec], [seed])
+        np.testing.assert_array_equal(outputs(alone, x)[0], together[member])
+        assert alone.export(0).digest == stack.export(member).digest
+
+
+def test_the_forward_pass_is_the_exact_network(family):
+    stack = untrained(alike(family), SEEDS)
+    x = inputs(stack.specs[0], 500, np.random.default_rng(5))
+    found = outputs(stack, x)
+    for member in range(3):
+        network = stack.export(member)
+        np.testing.assert_array_equal(network.predict(x), found[member])
+        assert network.spec == stack.specs[member]
+        for part, wanted in zip(network.layers, network.spec.layers, strict=True):
+            if part.output_type is not None:
+                assert part.output_type.width == wanted.activation_bits
+    assert len(np.unique(found)) > 10
+
+
+def test_export_and_plain_data_keep_the_description(family):
+    stack = untrained(alike(family, 1), SEEDS[:1])
+    assert [type(part).__name__ for part in stack.export(0).layers] == [
+        "QuantisedDense" if isinstance(part, LayerSpec) else "QuantisedOperation" for part in stack.specs[0].layers
+    ]
+    assert len(stack.dense()) == len(stack.specs[0].weighted)
+
+
+def test_gradients_reach_every_weight(family):
+    specs = alike(family, 2)[1:]  # leaky ReLU is never quite dead
+    stack = StackedNetwork(specs, CLIP, [torch.Generator().manual_seed(1)])
+    x = stack.quantise_input(torch.from_numpy(inputs(specs[0], 400, np.random.default_rng(6)))[None])
+    with single_threaded():
+        stack.calibrate(x)
+        stack(x).square().mean().backward()
+    for layer in stack.dense():
+        assert torch.isfinite(layer.weight.grad).all()
+        assert (layer.weight.grad != 0).float().mean() > 0.2
+
+
+def test_training_moves_the_loss(family):
+    space = space_of(family)
+    spec = space.decode(space.sample(4, np.random.default_rng(2))[3]).spec
+    rng = np.random.default_rng(7)
+    x = np.clip(inputs(spec, 600, rng), -CLIP, CLIP)
+    positions, channels = spec.input_shape
+    rectified = np.maximum(x.reshape(-1, positions, channels) @ rng.normal(size=(channels, spec.n_outputs)), 0)
+    pooled = rectified.mean(axis=1)  # in any order of the positions the same, as families want it
+    wanted = x if family == "autoencoder" else (pooled - pooled.mean(axis=0)) / pooled.std(axis=0)
+    data = Split(x, wanted.astype(np.float32))
+    losses = []
+    for epochs in (1, 12):
+        (result,) = train([Member(spec, 0.01, 3)], data, clip=CLIP, epochs=epochs, batch_size=64)
+        assert isinstance(result, Trained)
+        losses.append(result.train_loss)
+    assert losses[1] < 0.9 * losses[0]
+    assert len(np.unique(result.network.predict(x))) > 10
+
+
+def test_networks_of_different_topologies_do_not_stack():
+    first, second = alike("deep_sets", 1)[0], alike("mixer", 1)[0]
+    with pytest.raises(ValueError, match="share their topology"):
+        StackedNetwork([first, second], CLIP, [torch.Generator(), torch.Generator()])
