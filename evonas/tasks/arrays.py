@@ -1,7 +1,9 @@
-"""A classification task from a NumPy archive of the user's own.
+"""A task from a NumPy archive of the user's own.
 
-The `.npz` file holds `x` (rows, features), `y` (rows,) with integer labels 0..n-1 and, if wanted, `feature_names`
-(features,) and `class_names` (n,). Nothing is unpickled.
+The `.npz` file holds `x` (rows, features) or (rows, positions, features) and `y`: integer labels 0..n-1 (rows,) for
+classification, targets (rows,) or (rows, n_outputs) for regression, 0 (normal) or 1 (anomalous) for anomaly detection.
+If wanted it holds `feature_names` (one per value of a row, position by position), and `class_names` (n,) or
+`target_names` (n_outputs,). Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -13,43 +15,86 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evonas.errors import DataError
-from evonas.tasks.base import ArrayTask, check_arrays
+from evonas.tasks.base import ArrayTask
+from evonas.tasks.checks import check_arrays
+from evonas.tasks.preparation import as_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from evonas.tasks.base import Goal
+    from evonas.tasks.preparation import Standardise
 
-def arrays(path: Path | str, seed: int = 0, name: str | None = None) -> ArrayTask:
-    """The task in the archive at `path`; `seed` fixes the splits, `name` defaults to the file's name.
+NAMES = ("feature_names", "class_names", "target_names")
 
-    Raises: `DataError` naming file, field, row and column for whatever is wrong.
+
+def arrays(
+    path: Path | str,
+    seed: int = 0,
+    name: str | None = None,
+    goal: Goal = "classification",
+    standardise: Standardise = "columns",
+    clip: float = 4.0,
+    unit: str = "",
+    metric: str | None = None,
+    metric_as_error: bool = False,
+) -> ArrayTask:
+    """The task in the archive at `path`.
+
+    `seed` fixes the splits, `name` defaults to the file's name, `unit` is that of the regression targets; the other
+    options are those of `ArrayTask`.
+
+    Raises: `DataError` naming file, field, row and column for whatever is wrong; `ConfigurationError` for an option.
     """
     source = str(path)
-    found = read_npz(path, required=("x", "y"), optional=("feature_names", "class_names"))
+    found = read_npz(path, required=("x", "y"), optional=NAMES)
     x = numeric(found["x"], "x", source)
-    if x.ndim != 2:
-        raise DataError(f"x has shape {x.shape}; it must be (rows, features)", source)
-    y = labels(found["y"], "y", source)
-    class_names = texts(found.get("class_names"), "class_names", source)
-    if class_names is None:
-        class_names = tuple(f"class_{i}" for i in range(int(y.max(initial=-1)) + 1))
+    if x.ndim not in (2, 3):
+        raise DataError(f"x has shape {x.shape}; it must be (rows, features) or (rows, positions, features)", source)
+    n_positions = x.shape[1] if x.ndim == 3 else 1
+    x = x.reshape(len(x), int(np.prod(x.shape[1:])))
     feature_names = texts(found.get("feature_names"), "feature_names", source)
     if feature_names is None:
         feature_names = tuple(f"x{i}" for i in range(x.shape[1]))
-    check_arrays(x, y, class_names, feature_names, source)
-    check_every_class(y, class_names, source)
+    y, outputs = _outputs(found, goal, source)
+    if goal == "classification":
+        check_arrays(x, y, outputs, feature_names, source)
+        check_every_class(y, outputs, source)
     return ArrayTask(
         name=name or Path(path).stem,
         x=x,
         y=y,
-        class_names=class_names,
+        output_names=outputs,
         feature_names=feature_names,
         provenance=f"user data {Path(path).name}",
         seed=seed,
+        clip=clip,
         source=source,
+        goal=goal,
+        n_positions=n_positions,
+        standardise=standardise,
+        unit=unit,
+        metric=metric,
+        metric_as_error=metric_as_error,
     )
+
+
+def _outputs(found: dict[str, NDArray[Any]], goal: Goal, source: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """What the network learns and the names of the outputs, none for anomaly detection."""
+    if goal == "regression":
+        if found["y"].dtype.kind not in "fiub" or found["y"].ndim not in (1, 2):
+            wanted = "real numbers (rows,) or (rows, n_outputs)"
+            raise DataError(f"y has type {found['y'].dtype} and shape {found['y'].shape}; it must be {wanted}", source)
+        targets = as_targets(found["y"])
+        names = texts(found.get("target_names"), "target_names", source)
+        return targets, tuple(f"y{i}" for i in range(targets.shape[1])) if names is None else names
+    y = labels(found["y"], "y", source)
+    if goal == "anomaly":
+        return y, ()
+    names = texts(found.get("class_names"), "class_names", source)
+    return y, tuple(f"class_{i}" for i in range(int(y.max(initial=-1)) + 1)) if names is None else names
 
 
 def read_npz(path: Path | str, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:

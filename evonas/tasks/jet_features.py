@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Inputs = Literal["hlf", "constituents"]
+Order = Literal["pt", "shuffled"]
 
 CLASSES = ("g", "q", "t", "w", "z")
 FEATURES = (
@@ -34,12 +35,16 @@ _WHOLE_JET = ("zlogz", "multiplicity")
 @final
 @dataclass(frozen=True)
 class RawJets:
-    """Jets as a source delivers them: `x` (n, features), `y` (n,) indices into `CLASSES`."""
+    """Jets as a source delivers them: `x` (n, features), `y` (n,) indices into `CLASSES`.
+
+    `pt_gev` (n, constituents) is the transverse momentum of every constituent in `x`, where the source tells it.
+    """
 
     x: NDArray[np.float32]
     y: NDArray[np.int64]
     provenance: str
     source: str
+    pt_gev: NDArray[np.float32] | None = None
 
 
 def public_name(feature: str) -> str:
@@ -70,6 +75,26 @@ def columns_of(wanted: Sequence[str], present: Sequence[str], source: str, what:
 def constituent_names(n_constituents: int) -> tuple[str, ...]:
     """Feature names of the `n_constituents` hardest particles: `pt_rel_0`, `eta_rel_0`, `phi_rel_0`, `pt_rel_1`, ..."""
     return tuple(f"{variable}_{i}" for i in range(n_constituents) for variable in CONSTITUENT_VARIABLES)
+
+
+def gate(x: NDArray[np.float32], pt_gev: NDArray[np.float32], minimum_gev: float) -> NDArray[np.float32]:
+    """Constituents `x` (n, 3 m) without those below `minimum_gev`: the rest moves up in its order, zeros follow.
+
+    `pt_gev` is (n, m). The gate of "Ultrafast jet classification at the HL-LHC" (arXiv 2402.01876), there at 2 GeV.
+    """
+    particles = x.reshape(len(x), -1, len(CONSTITUENT_VARIABLES))
+    kept = pt_gev >= minimum_gev
+    first = np.argsort(~kept, axis=1, kind="stable")[:, :, None]
+    gated = np.take_along_axis(np.where(kept[:, :, None], particles, np.float32(0)), first, axis=1)
+    return gated.reshape(x.shape)
+
+
+def shuffle(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Constituents `x` (n, 3 m) in an order drawn anew for every jet, empty places included."""
+    particles = x.reshape(len(x), -1, len(CONSTITUENT_VARIABLES))
+    places = np.tile(np.arange(particles.shape[1]), (len(x), 1))
+    order = rng.permuted(places, axis=1)[:, :, None]
+    return np.take_along_axis(particles, order, axis=1).reshape(x.shape)
 
 
 def check_finite(values: NDArray[Any], what: str, path: Path | str) -> None:

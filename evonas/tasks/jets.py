@@ -2,6 +2,10 @@
 
 Sources: the embedded sample of our own simulation (50 000 jets), the public sets on OpenML and Zenodo, or a file.
 The origin is in the task's `provenance`; accuracies on different sources are different quantities.
+
+Constituents are (pt, eta, phi) relative to the jet: pt is the fraction of the jet's transverse momentum, eta and phi
+are distances from its axis. An `.npz` file may hold a fourth column ahead, the absolute pt in GeV, or `jet_pt` (n,) in
+GeV as the embedded sample does; only then can `pt_min_gev` be asked for.
 """
 
 from __future__ import annotations
@@ -16,9 +20,20 @@ import numpy as np
 
 from evonas.errors import ConfigurationError, DataError
 from evonas.seeding import stream
-from evonas.tasks.arrays import check_every_class, labels, numeric, read_npz
-from evonas.tasks.base import ArrayTask, check_arrays
-from evonas.tasks.jet_features import CLASSES, FEATURES, Inputs, RawJets, constituent_names
+from evonas.tasks.arrays import check_every_class, labels, numeric, read_npz, texts
+from evonas.tasks.base import ArrayTask
+from evonas.tasks.checks import check_arrays
+from evonas.tasks.jet_features import (
+    CLASSES,
+    FEATURES,
+    Inputs,
+    Order,
+    RawJets,
+    check_finite,
+    constituent_names,
+    gate,
+    shuffle,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +49,10 @@ def jets(
     n_jets: int | None = None,
     base_url: str | None = None,
     cache_dir: Path | str | None = None,
+    pt_min_gev: float | None = None,
+    order: Order = "pt",
+    metric: str | None = None,
+    metric_as_error: bool = False,
 ) -> ArrayTask:
     """The jet-tagging task.
 
@@ -41,30 +60,47 @@ def jets(
         source: `embedded`, `openml`, `zenodo`, or a path: `.npz` in the layout of the embedded sample, `.arff`,
             `.h5`, or a directory of `.h5` files in the layout of the Zenodo record.
         inputs: `hlf`, the sixteen features of `FEATURES` (masses in GeV, the rest dimensionless), or `constituents`,
-            pt, eta and phi relative to the jet of the hardest particles.
+            pt, eta and phi relative to the jet of the hardest particles: shape (n_constituents, 3), each of the three
+            standardised over all constituents of all training jets, empty places (zeros) included.
         n_constituents: how many of them; 1 to 8 in the embedded sample.
-        seed: fixes the splits and the choice of `n_jets`.
+        seed: fixes the splits, the choice of `n_jets` and the order of shuffled constituents.
         n_jets: use so many jets, drawn at random; all by default.
         base_url: another server with the interface of openml.org or zenodo.org.
         cache_dir: where downloads are kept; the user's cache directory by default.
+        pt_min_gev: leave out constituents below this transverse momentum.
+        order: of the constituents: `pt`, hardest first, or `shuffled`, drawn once for every jet, empty places
+            included, which is what a permutation-invariant network has to cope with.
+        metric, metric_as_error: a metric of one's own, see `ArrayTask`.
 
     Raises: `ConfigurationError` for an unknown option, `DataError` for whatever is wrong with a file or a download.
     """
-    _check_options(inputs, n_constituents, n_jets)
+    _check_options(inputs, n_constituents, n_jets, pt_min_gev, order)
     raw = _load(source, inputs, n_constituents, n_jets, base_url, cache_dir)
     names = FEATURES if inputs == "hlf" else constituent_names(n_constituents)
     check_arrays(raw.x, raw.y, CLASSES, names, raw.source)
     check_every_class(raw.y, CLASSES, raw.source)
     rows = _choose(len(raw.y), n_jets, seed)
+    x = raw.x[rows]
+    if pt_min_gev is not None:
+        if raw.pt_gev is None:
+            mend = f"{raw.source} is read without absolute transverse momenta; leave it out, or use another source"
+            raise ConfigurationError("task.pt_min_gev", pt_min_gev, mend)
+        x = gate(x, raw.pt_gev[rows], pt_min_gev)
+    if order == "shuffled":
+        x = shuffle(x, stream(seed, "jets", "constituents"))
     return ArrayTask(
         name="jets" if inputs == "hlf" else f"jets_constituents{n_constituents}",
-        x=raw.x[rows],
+        x=x,
         y=raw.y[rows],
-        class_names=CLASSES,
+        output_names=CLASSES,
         feature_names=names,
         provenance=raw.provenance,
         seed=seed,
         source=raw.source,
+        n_positions=1 if inputs == "hlf" else n_constituents,
+        standardise="columns" if inputs == "hlf" else "features",
+        metric=metric,
+        metric_as_error=metric_as_error,
     )
 
 
@@ -75,7 +111,7 @@ def description() -> dict[str, Any]:
     return content
 
 
-def _check_options(inputs: str, n_constituents: int, n_jets: int | None) -> None:
+def _check_options(inputs: str, n_constituents: int, n_jets: int | None, pt_min_gev: float | None, order: str) -> None:
     """Raise `ConfigurationError` for what no source can deliver."""
     if inputs not in get_args(Inputs):
         raise ConfigurationError("task.inputs", inputs, f"must be one of {', '.join(get_args(Inputs))}")
@@ -83,6 +119,13 @@ def _check_options(inputs: str, n_constituents: int, n_jets: int | None) -> None
         raise ConfigurationError("task.n_constituents", n_constituents, "must be at least 1")
     if n_jets is not None and n_jets < 1:
         raise ConfigurationError("task.n_jets", n_jets, "must be at least 1; leave it out for all jets")
+    if order not in get_args(Order):
+        raise ConfigurationError("task.order", order, f"must be one of {', '.join(get_args(Order))}")
+    if pt_min_gev is not None and not 0 < pt_min_gev < np.inf:
+        raise ConfigurationError("task.pt_min_gev", pt_min_gev, "must be a positive number of GeV")
+    for option, value, default in (("pt_min_gev", pt_min_gev, None), ("order", order, "pt")):
+        if inputs == "hlf" and value != default:
+            raise ConfigurationError(f"task.{option}", value, 'is for constituents; set inputs = "constituents"')
 
 
 def _load(
@@ -148,23 +191,52 @@ def embedded_sample() -> Path:
 
 
 def _read_npz(path: Path, inputs: Inputs, n_constituents: int, provenance: str) -> RawJets:
-    """Jets in the layout of the embedded sample: `hlf` (n, 16), `constituents` (n, m, 3), `label` (n,)."""
+    """Jets in the layout of the embedded sample.
+
+    `hlf` (n, 16), `constituents` (n, m, 3) or, with pt in GeV ahead, (n, m, 4), hardest first and zero padded;
+    `jet_pt` (n,) in GeV if known; `label` (n,), indices into `class_names` (5,) if there are any, else `CLASSES`.
+    """
     source = str(path)
-    found = read_npz(path, required=(inputs, "label"))
+    found = read_npz(path, required=(inputs, "label"), optional=("jet_pt", "class_names"))
     x = numeric(found[inputs], inputs, source)
-    y = labels(found["label"], "label", source)
+    names = texts(found.get("class_names"), "class_names", source)
+    y = _by_name(labels(found["label"], "label", source), names, source)
     if inputs == "hlf":
         if x.ndim != 2 or x.shape[1] != len(FEATURES):
             raise DataError(
                 f"hlf has shape {x.shape}; it must be (jets, {len(FEATURES)}): {', '.join(FEATURES)}", source
             )
-    else:
-        if x.ndim != 3 or x.shape[2] != 3:
-            raise DataError(f"constituents has shape {x.shape}; it must be (jets, constituents, 3)", source)
-        if n_constituents > x.shape[1]:
-            raise ConfigurationError("task.n_constituents", n_constituents, f"{source} holds {x.shape[1]} per jet")
-        x = x[:, :n_constituents].reshape(len(x), -1)
-    return RawJets(x, y, provenance, source)
+        return RawJets(x, y, provenance, source)
+    if x.ndim != 3 or x.shape[2] not in (3, 4):
+        wanted = "(jets, constituents, 3), or 4 with pt in GeV ahead"
+        raise DataError(f"constituents has shape {x.shape}; it must be {wanted}", source)
+    if n_constituents > x.shape[1]:
+        raise ConfigurationError("task.n_constituents", n_constituents, f"{source} holds {x.shape[1]} per jet")
+    relative, pt_gev = x[:, :n_constituents, -3:], None
+    if x.shape[2] == 4:
+        pt_gev = x[:, :n_constituents, 0]
+    elif "jet_pt" in found:
+        jet_pt = numeric(found["jet_pt"], "jet_pt", source)
+        if jet_pt.shape != (len(x),):
+            raise DataError(f"jet_pt has shape {jet_pt.shape}; it must be ({len(x)},), in GeV", source)
+        pt_gev = relative[:, :, 0] * jet_pt[:, None]
+    if pt_gev is not None:
+        check_finite(pt_gev, "pt of the constituents in GeV", source)
+    return RawJets(relative.reshape(len(x), -1), y, provenance, source, pt_gev)
+
+
+def _by_name(y: NDArray[np.int64], names: tuple[str, ...] | None, source: str) -> NDArray[np.int64]:
+    """Indices into `CLASSES` from indices into `names`, which may come in any order."""
+    if names is None:
+        return y
+    lowered = [name.lower() for name in names]
+    if sorted(lowered) != sorted(CLASSES):
+        raise DataError(f"class_names are {', '.join(names)}; they must be {', '.join(CLASSES)} in any order", source)
+    outside = np.flatnonzero((y < 0) | (y >= len(CLASSES)))
+    if len(outside):
+        row = int(outside[0])
+        raise DataError(f"label[{row}] is {y[row]}; labels must lie in 0..{len(CLASSES) - 1}", source)
+    return np.array([CLASSES.index(name) for name in lowered], np.int64)[y]
 
 
 def _choose(available: int, wanted: int | None, seed: int) -> NDArray[np.int64] | slice:

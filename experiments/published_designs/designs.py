@@ -23,7 +23,7 @@ import hls4ml
 import torch
 
 from evonas.errors import Failure
-from evonas.models.fixed_point import QuantisedNetwork
+from evonas.models.quantised_network import QuantisedNetwork
 from evonas.study.jobs import SynthesisOrder, Training, score, synthesise_candidate, train_candidate
 from evonas.tasks import load_task
 from surrogates import HardwareTarget, LayerSpec, ModelSpec
