@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from evonas.models.stacked_network import StackedNetwork
 from evonas.space import fitted
 from evonas.space.families import COMPOSED
-from evonas.training.trainer import single_threaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from evonas.models.stacked_network import StackedNetwork
     from evonas.space import ComposedSpace
     from surrogates import ModelSpec
 
@@ -59,6 +57,11 @@ def inputs(spec: ModelSpec, rows: int, rng: np.random.Generator) -> NDArray[np.f
 
 def untrained(specs: Sequence[ModelSpec], seeds: Sequence[int]) -> StackedNetwork:
     """A stack with random weights and biases, pruned and calibrated; each member depends on its own seed alone."""
+    import torch  # the spaces above are tested where there is no torch
+
+    from evonas.models.stacked_network import StackedNetwork
+    from evonas.training.trainer import single_threaded
+
     stack = StackedNetwork(specs, CLIP, [torch.Generator().manual_seed(seed) for seed in seeds])
     sample = torch.from_numpy(np.stack([inputs(specs[0], 256, np.random.default_rng(seed)) for seed in seeds]))
     with torch.no_grad(), single_threaded():
@@ -73,5 +76,9 @@ def untrained(specs: Sequence[ModelSpec], seeds: Sequence[int]) -> StackedNetwor
 
 def outputs(stack: StackedNetwork, x: NDArray[np.float32]) -> NDArray[np.float64]:
     """Outputs (P, n, n_outputs) of the fake-quantised forward pass in torch for real-valued inputs (n, n_inputs)."""
+    import torch
+
+    from evonas.training.trainer import single_threaded
+
     with torch.no_grad(), single_threaded():
         return stack(stack.quantise_input(torch.from_numpy(x)[None])).double().numpy()

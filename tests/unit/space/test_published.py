@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from evonas.errors import ConfigurationError
-from evonas.models.stacked_network import StackedNetwork
 from evonas.space import Phenotype, published
 from evonas.space.families import fitted
 from evonas.space.published import PUBLISHED
@@ -119,7 +118,8 @@ def test_unpublished_sizes_are_refused(call):
 
 @pytest.mark.parametrize("name", ["ultrafast_interaction_8", "jedi_linear_8", "nac_deep_sets_small"])
 def test_sets_do_not_depend_on_the_order_of_constituents(name):
-    import torch
+    torch = pytest.importorskip("torch")
+    from evonas.models.stacked_network import StackedNetwork
 
     spec = PUBLISHED[name]()
     stack = StackedNetwork([spec], 4.0, [torch.Generator().manual_seed(1)])

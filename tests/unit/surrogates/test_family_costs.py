@@ -7,11 +7,12 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 from fakes.families import FAMILIES, space_of
 
 from surrogates import HardwareTarget, LayerSpec, ModelSpec, OperationSpec, Window, analytic_costs, feature_matrix
 from surrogates.table import layer_table
+
+torch = pytest.importorskip("torch")
 
 
 def as_torch(spec):

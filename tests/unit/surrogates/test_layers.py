@@ -6,12 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from surrogates import LayerSpec, OperationSpec, SpecError, Window
 from surrogates.layers import OPERATIONS
+
+torch = pytest.importorskip("torch")
 
 CONV = {"n_in": 3, "n_out": 2, "weight_bits": 4, "activation_bits": 4, "kind": "conv", "positions": 20}
 

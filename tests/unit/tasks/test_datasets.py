@@ -62,6 +62,7 @@ number = 3
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
     (tmp_path / "own_data_for_tests.py").write_text(CODE)
     monkeypatch.syspath_prepend(tmp_path)
 

@@ -289,6 +289,7 @@ def test_hdf5_files_that_cannot_be_read(save, tmp_path):
 
 @pytest.mark.slow
 def test_from_a_csv_file_to_a_verified_front_with_one_configuration_file(tmp_path, monkeypatch):
+    pytest.importorskip("hls4ml")
     monkeypatch.chdir(tmp_path)
     subprocess.run([sys.executable, EXAMPLE / "generate.py", "--rows", "600"], check=True)
     assert len((EXAMPLE / "experiment.toml").read_text().splitlines()) <= 25
