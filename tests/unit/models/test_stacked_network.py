@@ -12,7 +12,7 @@ from fakes.families import CLIP, FAMILIES, inputs, outputs, space_of, untrained
 from evonas.models.stacked_network import StackedNetwork
 from evonas.tasks import Split
 from evonas.training.trainer import Member, Trained, single_threaded, train
-from surrogates import LayerSpec
+from surrogates import LayerSpec, ModelSpec, OperationSpec, Window
 
 SEEDS = (11, 12, 13)
 
@@ -112,3 +112,25 @@ def test_networks_of_different_topologies_do_not_stack():
     first, second = alike("deep_sets", 1)[0], alike("mixer", 1)[0]
     with pytest.raises(ValueError, match="share their topology"):
         StackedNetwork([first, second], CLIP, [torch.Generator(), torch.Generator()])
+
+
+def test_an_operation_on_words_of_either_sign_is_signed():
+    """A rectified word beside the input: what they are cut to must hold negative numbers, in torch as in the export."""
+    rectified = LayerSpec(2, 2, 4, 4, "relu", positions=4)
+    parts = (rectified, OperationSpec("concatenate"), OperationSpec("sum", 1, 5), LayerSpec(4, 2, 4, 0, "linear"))
+    spec = ModelSpec(5, parts, ((-1, 0), (0, 1), (-1, 1), (1, 2), (2, 3)))
+    stack = untrained([spec], [1])
+    network = stack.export(0)
+    assert [kind.signed for kind in network.result_types] == [True, False, True, True, True]
+    x = inputs(spec, 200, np.random.default_rng(2))
+    np.testing.assert_array_equal(outputs(stack, x)[0], network.predict(x))
+    assert np.unique(network.predict(x), axis=0).shape[0] > 10
+
+
+def test_a_padded_convolution_with_a_stride_is_exact():
+    window = Window(4, 5, 3, 2, 1)
+    parts = (LayerSpec(2, 3, 4, 4, kind="conv", positions=20, window=window), OperationSpec("max"),
+             LayerSpec(3, 2, 4, 0, "linear"))  # fmt: skip
+    stack = untrained([ModelSpec(5, parts)], [1])
+    x = inputs(stack.specs[0], 200, np.random.default_rng(2))
+    np.testing.assert_array_equal(outputs(stack, x)[0], stack.export(0).predict(x))

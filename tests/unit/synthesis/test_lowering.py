@@ -9,7 +9,7 @@ import pytest
 from fakes.families import FAMILIES, inputs, narrow_space, space_of, untrained
 
 from evonas.models.quantised_network import QuantisedNetwork
-from evonas.synthesis import _alkaid, openrtl
+from evonas.synthesis import _alkaid, _onnx, openrtl
 from evonas.synthesis import graph as g
 from evonas.synthesis.evaluate import evaluate
 from evonas.synthesis.lowering import lower
@@ -72,6 +72,7 @@ def test_nothing_but_layers_with_weights_multiplies():
         if isinstance(node, g.Linear) and not node.name.startswith("layer"):
             assert set(np.unique(node.weight)) <= {2.0**-power for power in range(4)}
             assert not node.bias.any()
+            np.testing.assert_array_equal(node.weight_type.quantise(node.weight), node.weight)
 
 
 def shared(positions=3, window=None):
@@ -105,6 +106,18 @@ def test_shared_multipliers_at_several_positions(spec, tmp_path):
     np.testing.assert_array_equal(verilog.interpret(x), network.predict(x))
     assert len(verilog.shared) == 1
     assert verilog.figures.initiation_interval >= spec.layers[1].reuse_factor * spec.shapes[2][0]
+
+
+@pytest.mark.parametrize("window", [Window(4, 5, 3, 2, 1), Window(5, 4, 2, 1, 1)], ids=["stride", "rim"])
+def test_a_padded_convolution(window, tmp_path):
+    conv = LayerSpec(2, 2, 4, 4, "leaky_relu", kind="conv", positions=20, window=window)
+    network = untrained([ModelSpec(5, (conv, OperationSpec("sum"), LayerSpec(2, 2, 4, 0, "linear")))], [6]).export(0)
+    x = network.input_type.quantise(inputs(network.spec, 100, np.random.default_rng(5)))
+    graph = lower(network)
+    assert (graph["layer0"].gather == g.ABSENT).any()
+    np.testing.assert_array_equal(computed(graph, x), network.predict(x))
+    np.testing.assert_array_equal(openrtl.emit(graph, tmp_path, PART, 5.0).interpret(x), network.predict(x))
+    np.testing.assert_array_equal(_onnx.run(_onnx.build(network), x), network.predict(x))
 
 
 def test_many_words_at_a_multiplier_live_in_block_ram():

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_inputs_on_the_edge_of_rounding():
 
 def test_a_wrong_graph_is_not_written(tmp_path, monkeypatch):
     network = random_network(1, (3, 4, 2))
-    monkeypatch.setattr(_onnx, "LEAKY_SLOPE", 0.25)
+    monkeypatch.setattr(import_module("evonas.synthesis._onnx.build"), "LEAKY_SLOPE", 0.25)
     leaky = random_network(1, (3, 4, 2), activation="leaky_relu")
     _onnx.write_onnx(network, np.ones((64, 3)), tmp_path / "good.onnx")
     with pytest.raises(ToolError, match="onnxruntime"):
