@@ -70,7 +70,7 @@ def simulate(network, verilog, directory, rows):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**31 - 1))
 def test_all_implementations_agree_on_every_bit(family, seed, tmp_path_factory):
     space = narrow_space(family)
@@ -89,7 +89,7 @@ def test_verilog(family, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**31 - 1))
 def test_a_genome_is_what_its_model_says(family, seed):
     space = space_of(family)
