@@ -135,7 +135,7 @@ def test_the_verilog_computes_it(class_name, tmp_path):
     tables = {"table_t": FixedPoint(True, 7, 1), "table_size": 64}
     made = part(class_name, types, tables, source=FixedPoint(True, 5, 2))
     graph = read(made, tmp_path)
-    x = cast(made.vectors(60)[0].reshape(60, -1), graph.inputs[0].result)
+    x = cast(made.vectors(64)[0].reshape(64, -1), graph.inputs[0].result)
     (expected,) = evaluate(graph, x)
     assert (expected.std(axis=0) > 0).all()
     verilog = emit(graph, tmp_path / "rtl", "xcvu13p-flga2577-2-e", 5.0)
