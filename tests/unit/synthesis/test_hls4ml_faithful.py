@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 
 import hls4ml
 import pytest
@@ -65,7 +66,10 @@ def converted(network, shape, conversion="full", precision="fixed<6,2>"):
         config = hls4ml.utils.config_from_pytorch_model(
             network, shape, channels_last_conversion=conversion, **arguments
         )
-        return hls4ml.converters.convert_from_pytorch_model(network, hls_config=config, backend="OpenRTL")
+        with tempfile.TemporaryDirectory() as folder:
+            return hls4ml.converters.convert_from_pytorch_model(
+                network, hls_config=config, backend="OpenRTL", output_dir=folder
+            )
 
 
 @pytest.mark.parametrize("conversion", ["full", "internal"])
