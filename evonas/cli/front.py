@@ -26,7 +26,7 @@ def front(
         StageName,
         Option(
             metavar="STAGE",
-            help="predicted: by the surrogate; traced: the arithmetic compiler's own cost of the trained weights; "
+            help="predicted: by the surrogate; traced: counted from the adders of the trained weights; "
             "synthesised: by logic synthesis and verified bit for bit.",
         ),
     ] = StageName.SYNTHESISED,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evonas.study.state import CandidateState, StudyState
 
 _STAGE_WORDS = {
-    Stage.TRACED: "the arithmetic compiler's own cost of the trained weights, without synthesis",
+    Stage.TRACED: "counted from the adders of the trained weights, without synthesis",
     Stage.CSYNTH: "C synthesis, an estimate of the high-level tool",
     Stage.SYNTHESISED: "logic synthesis without place and route",
     Stage.ROUTED: "placed and routed",
@@ -279,7 +279,7 @@ def limits(state: StudyState) -> list[str]:
         texts += _LOGIC_SYNTHESIS
     if Stage.TRACED in found:
         texts.append(
-            "Traced costs are the arithmetic compiler's count for the trained weights, not a synthesis result."
+            "Traced costs are counted from the adders of the trained weights; they are no synthesis result."
         )
     if Stage.CSYNTH in found:
         texts.append("C-synthesis counts are estimates of the high-level tool and often far above logic synthesis.")

@@ -39,7 +39,7 @@ UNITS = {
     "delay_ns": "ns",
 }
 NOTES = {
-    Stage.TRACED: "the arithmetic compiler's estimate: no logic synthesis",
+    Stage.TRACED: "counted from the adders of the trained weights: no logic synthesis",
     Stage.CSYNTH: "estimate of C synthesis: no logic synthesis",
     Stage.SYNTHESISED: "logic synthesis without place and route; a delay of the open tools is relative: no wires",
     Stage.ROUTED: "after place and route",
