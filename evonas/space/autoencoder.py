@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from evonas.errors import ConfigurationError
-from evonas.space import choices
 from evonas.space.composed import ComposedSpace
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 class AutoencoderSpace(ComposedSpace):
     """Dense auto-encoders of `n_inputs` words: encoder, latent layer, decoder, and as many linear outputs."""
 
+    sizes: ClassVar[tuple[str, ...]] = ("widths", "latent")
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {"encoder_depth": (0, 32), "decoder_depth": (0, 32)}
+
     n_inputs: int
     encoder_depth: tuple[int, int] = (0, 2)
     decoder_depth: tuple[int, int] = (0, 2)
@@ -30,10 +32,6 @@ class AutoencoderSpace(ComposedSpace):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("widths", "latent"):
-            object.__setattr__(self, name, choices.integers(f"space.{name}", getattr(self, name), 1, 4096))
-        for name in ("encoder_depth", "decoder_depth"):
-            object.__setattr__(self, name, choices.bounds(f"space.{name}", getattr(self, name), 0, 32))
         if self.latent[-1] >= self.widths[0]:
             mend = f"must be narrower than every width, {self.widths[0]} and up, so that the latent layer shows"
             raise ConfigurationError("space.latent", self.latent, mend)

@@ -6,7 +6,7 @@ import itertools
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from surrogates import ModelSpec
+    from surrogates.layers import Kind
 
 ACTIVATIONS = ("relu", "leaky_relu", "hard_tanh")
-COMMON = ("input_bits", "activation", "learning_rate")
-CORNERS = 1024
+AGGREGATORS: tuple[Kind, ...] = ("mean", "max", "sum")
+COMMON = ("input_bits", "activation", "learning_rate")  # genes that every family has
+CORNERS = 1024  # networks that are drawn at most to see whether a space fits its task
+LARGEST_WIDTH = 4096
 COUNTED = 20_000  # spaces with at most so many rows of genes are counted exactly
 
 
@@ -35,8 +38,13 @@ class ComposedSpace(GeneSpace):
     """Base of families: subclasses say which genes there are (`layout`) and draw the network (`draw`).
 
     The choices that all families share are fields: bit widths and sparsity per layer, one activation and one learning
-    rate per network. Subclasses are frozen dataclasses with a `family` name and fields of their own.
+    rate per network. Subclasses are frozen dataclasses with a `family` name and fields of their own; those that
+    `sizes` names are checked to be widths or numbers of channels, those in `depths` to be (lowest, highest) within the
+    limits that stand there.
     """
+
+    sizes: ClassVar[tuple[str, ...]] = ()
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {}
 
     weight_bits: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
     activation_bits: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
@@ -47,7 +55,7 @@ class ComposedSpace(GeneSpace):
 
     def __post_init__(self) -> None:
         rates = "must be learning rates above 0 and below 1, each once"
-        fields = {
+        fields: dict[str, tuple[Choice, ...]] = {
             "weight_bits": choices.integers("space.weight_bits", self.weight_bits, 2, 16),
             "activation_bits": choices.integers("space.activation_bits", self.activation_bits, 1, 16),
             "input_bits": choices.integers("space.input_bits", self.input_bits, 1, 16),
@@ -55,6 +63,10 @@ class ComposedSpace(GeneSpace):
             "learning_rate": choices.floats("space.learning_rate", self.learning_rate, 1e-12, 1.0, rates),
             "activations": choices.names("space.activations", self.activations, ACTIVATIONS),
         }
+        for name in self.sizes:
+            fields[name] = choices.integers(f"space.{name}", getattr(self, name), 1, LARGEST_WIDTH)
+        for name, limits in self.depths.items():
+            fields[name] = choices.bounds(f"space.{name}", getattr(self, name), *limits)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         if self.sparsity[0] != 0.0:
@@ -117,7 +129,6 @@ class ComposedSpace(GeneSpace):
     @cached_property
     def size(self) -> int:
         """Number of phenotypes: exact for small spaces, else a bound from above that no search can exhaust."""
-        columns = {gene.name: gene for gene in self.genes}
 
         def ways(name: str, value: Choice) -> int:
             """Combinations of the genes that depend on gene `name` when it has this value."""
@@ -128,7 +139,7 @@ class ComposedSpace(GeneSpace):
             return total
 
         bound = 1
-        for gene in columns.values():
+        for gene in self.genes:
             if gene.condition is None:
                 bound *= sum(ways(gene.name, choice) for choice in gene.choices)
         return sum(1 for _ in self.enumerate()) if bound <= COUNTED else bound
@@ -197,3 +208,28 @@ class ComposedSpace(GeneSpace):
     @staticmethod
     def _index(gene: Gene, value: Choice) -> int | None:
         return gene.choices.index(value) if value in gene.choices else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstituentSpace(ComposedSpace):
+    """Base of families whose inputs are `constituents` of `features` each."""
+
+    constituents: int
+    features: int
+    n_outputs: int
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Constituents and their features."""
+        return self.constituents, self.features
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetSpace(ConstituentSpace):
+    """Base of families that end in an aggregate over the constituents, whose order then does not matter."""
+
+    aggregators: tuple[str, ...] = ("sum", "mean")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "aggregators", choices.names("space.aggregators", self.aggregators, AGGREGATORS))

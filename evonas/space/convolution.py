@@ -8,7 +8,7 @@ Convolutions are not padded, as there; a kernel that no longer fits the image be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from evonas.errors import ConfigurationError
 from evonas.space import choices
@@ -30,6 +30,9 @@ class ConvolutionSpace(ComposedSpace):
     pairs of convolutions, `head_depth` counts the dense layers before the output.
     """
 
+    sizes: ClassVar[tuple[str, ...]] = ("stem", "channels", "kernels", "widths")
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {"blocks": (0, 8), "head_depth": (0, 32)}
+
     height: int
     width: int
     n_outputs: int
@@ -45,10 +48,6 @@ class ConvolutionSpace(ComposedSpace):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("stem", "channels", "kernels", "widths"):
-            object.__setattr__(self, name, choices.integers(f"space.{name}", getattr(self, name), 1, 4096))
-        object.__setattr__(self, "blocks", choices.bounds("space.blocks", self.blocks, 0, 8))
-        object.__setattr__(self, "head_depth", choices.bounds("space.head_depth", self.head_depth, 0, 32))
         smallest = min(self.height, self.width)
         if not choices.is_integer(self.stem_kernel) or not 1 <= self.stem_kernel <= smallest:
             mend = f"must be an integer between 1 and {smallest}"

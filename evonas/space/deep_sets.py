@@ -7,10 +7,9 @@ on the order of the constituents.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space import choices
-from evonas.space.composed import ComposedSpace
+from evonas.space.composed import AGGREGATORS, SetSpace
 from evonas.space.genes import Choice, Gene
 
 if TYPE_CHECKING:
@@ -19,40 +18,25 @@ if TYPE_CHECKING:
     from evonas.space.draft import Draft
     from surrogates.layers import Kind
 
-AGGREGATORS: tuple[Kind, ...] = ("mean", "max", "sum")
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DeepSetsSpace(ComposedSpace):
+class DeepSetsSpace(SetSpace):
     """Deep Sets over `constituents` of `features` each.
 
     `phi_depth` counts the layers of phi, whose last one is the bottleneck; `rho_depth` the hidden layers of rho. The
     mean divides by the least power of two that is not below the number of constituents.
     """
 
-    constituents: int
-    features: int
-    n_outputs: int
+    sizes: ClassVar[tuple[str, ...]] = ("widths", "bottleneck")
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {"phi_depth": (1, 32), "rho_depth": (1, 32)}
+
     phi_depth: tuple[int, int] = (1, 3)
     rho_depth: tuple[int, int] = (1, 3)
     widths: tuple[int, ...] = (4, 8, 16, 32, 64)
     bottleneck: tuple[int, ...] = (4, 8, 16, 32, 64)
     aggregators: tuple[str, ...] = AGGREGATORS
     family = "deep_sets"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("widths", "bottleneck"):
-            object.__setattr__(self, name, choices.integers(f"space.{name}", getattr(self, name), 1, 4096))
-        for name in ("phi_depth", "rho_depth"):
-            object.__setattr__(self, name, choices.bounds(f"space.{name}", getattr(self, name), 1, 32))
-        object.__setattr__(self, "aggregators", choices.names("space.aggregators", self.aggregators, AGGREGATORS))
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        """Constituents and their features."""
-        return self.constituents, self.features
 
     def layout(self) -> Iterable[Gene]:
         """Aggregator, the layers of phi before the bottleneck, the bottleneck, rho, the output layer."""

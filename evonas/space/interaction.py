@@ -7,11 +7,9 @@ arXiv:2209.14065. The adjacency is constant, so pairs are gathered and nothing i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space import choices
-from evonas.space.composed import ComposedSpace
-from evonas.space.deep_sets import AGGREGATORS
+from evonas.space.composed import SetSpace
 from evonas.space.genes import Choice, Gene
 
 if TYPE_CHECKING:
@@ -23,34 +21,23 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class InteractionSpace(ComposedSpace):
+class InteractionSpace(SetSpace):
     """Interaction networks over `constituents` of `features` each.
 
     Stacks of dense layers: `edge` on pairs (the last of its widths is the message), `node` on a constituent and the sum
     of its messages, `head` on the aggregate of all nodes.
     """
 
-    constituents: int
-    features: int
-    n_outputs: int
+    sizes: ClassVar[tuple[str, ...]] = ("widths",)
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = dict.fromkeys(
+        ("edge_depth", "node_depth", "head_depth"), (1, 32)
+    )
+
     edge_depth: tuple[int, int] = (1, 2)
     node_depth: tuple[int, int] = (1, 2)
     head_depth: tuple[int, int] = (1, 2)
     widths: tuple[int, ...] = (4, 6, 8, 12, 16, 24, 32)
-    aggregators: tuple[str, ...] = ("sum", "mean")
     family = "interaction"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "widths", choices.integers("space.widths", self.widths, 1, 4096))
-        for name in ("edge_depth", "node_depth", "head_depth"):
-            object.__setattr__(self, name, choices.bounds(f"space.{name}", getattr(self, name), 1, 32))
-        object.__setattr__(self, "aggregators", choices.names("space.aggregators", self.aggregators, AGGREGATORS))
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        """Constituents and their features."""
-        return self.constituents, self.features
 
     def layout(self) -> Iterable[Gene]:
         """Aggregator, bits of the sums of messages, the three stacks, the output layer."""

@@ -6,11 +6,9 @@ Que et al., JEDI-linear, arXiv:2508.15468.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space import choices
-from evonas.space.composed import ComposedSpace
-from evonas.space.deep_sets import AGGREGATORS
+from evonas.space.composed import SetSpace
 from evonas.space.genes import Choice, Gene
 
 if TYPE_CHECKING:
@@ -22,34 +20,21 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LinearInteractionSpace(ComposedSpace):
+class LinearInteractionSpace(SetSpace):
     """Linear interaction networks over `constituents` of `features` each.
 
     `embed` at every constituent; then `blocks` times: the mean of all is broadcast and set beside each, and a layer
     follows; then an aggregate and the stack `head`.
     """
 
-    constituents: int
-    features: int
-    n_outputs: int
+    sizes: ClassVar[tuple[str, ...]] = ("widths",)
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {"embed_depth": (1, 32), "blocks": (1, 32), "head_depth": (1, 32)}
+
     embed_depth: tuple[int, int] = (1, 2)
     blocks: tuple[int, int] = (1, 2)
     head_depth: tuple[int, int] = (1, 2)
     widths: tuple[int, ...] = (4, 6, 8, 12, 16, 24, 32)
-    aggregators: tuple[str, ...] = ("sum", "mean")
     family = "linear_interaction"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "widths", choices.integers("space.widths", self.widths, 1, 4096))
-        for name in ("embed_depth", "blocks", "head_depth"):
-            object.__setattr__(self, name, choices.bounds(f"space.{name}", getattr(self, name), 1, 32))
-        object.__setattr__(self, "aggregators", choices.names("space.aggregators", self.aggregators, AGGREGATORS))
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        """Constituents and their features."""
-        return self.constituents, self.features
 
     def layout(self) -> Iterable[Gene]:
         """Aggregator, bits of the means, the embedding, the blocks, the head, the output layer."""

@@ -7,10 +7,9 @@ matters: they come sorted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space import choices
-from evonas.space.composed import ComposedSpace
+from evonas.space.composed import ConstituentSpace
 from evonas.space.genes import Choice, Condition, Gene
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class MixerSpace(ComposedSpace):
+class MixerSpace(ConstituentSpace):
     """MLP-Mixers over `constituents` of `features` each.
 
     An embedding at every constituent sets the number of channels. Each of `blocks` mixes tokens (across constituents)
@@ -29,26 +28,14 @@ class MixerSpace(ComposedSpace):
     words at once.
     """
 
-    constituents: int
-    features: int
-    n_outputs: int
+    sizes: ClassVar[tuple[str, ...]] = ("channels", "widths")
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {"blocks": (1, 32), "head_depth": (0, 32)}
+
     blocks: tuple[int, int] = (1, 2)
     head_depth: tuple[int, int] = (0, 1)
     channels: tuple[int, ...] = (4, 8, 12, 16)
     widths: tuple[int, ...] = (8, 16, 24, 32)
     family = "mixer"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("channels", "widths"):
-            object.__setattr__(self, name, choices.integers(f"space.{name}", getattr(self, name), 1, 4096))
-        object.__setattr__(self, "blocks", choices.bounds("space.blocks", self.blocks, 1, 32))
-        object.__setattr__(self, "head_depth", choices.bounds("space.head_depth", self.head_depth, 0, 32))
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        """Constituents and their features."""
-        return self.constituents, self.features
 
     def layout(self) -> Iterable[Gene]:
         """Number of blocks, skip connections and their bits, the embedding, two layers for each block, the head."""

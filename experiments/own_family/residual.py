@@ -7,7 +7,7 @@ are free, the width between blocks is one gene, because what is added must have 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from evonas.space import ComposedSpace, Condition, Gene
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class ResidualSpace(ComposedSpace):
     """Fields of these names come from the task; what has a default can be set under `[space]`."""
+
+    sizes: ClassVar[tuple[str, ...]] = ("trunk", "widths")  # fields that are widths
+    depths: ClassVar[Mapping[str, tuple[int, int]]] = {"blocks": (1, 8)}  # and (lowest, highest), with their limits
 
     n_inputs: int
     n_outputs: int
