@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from surrogates import HardwareTarget, SynthesisRecord
 
 VECTORS = 256
-FEWEST_VECTORS = 64
 SEED = 0
 
 
@@ -176,10 +175,12 @@ def say(step: str) -> None:
 
 
 def _check_numbers(timeout_s: float, vectors: int) -> None:
+    from evonas.synthesis.verification import MINIMUM_VECTORS
+
     if timeout_s <= 0:
         raise ConfigurationError("--timeout-s", timeout_s, "must be above 0")
-    if vectors < FEWEST_VECTORS:
-        raise ConfigurationError("--vectors", vectors, f"must be at least {FEWEST_VECTORS}")
+    if vectors < MINIMUM_VECTORS:
+        raise ConfigurationError("--vectors", vectors, f"must be at least {MINIMUM_VECTORS}")
 
 
 def _check_out(out: Path) -> None:

@@ -120,8 +120,8 @@ class QuantisedNetwork:
             if isinstance(part, OperationSpec):
                 parts.append(QuantisedOperation(part, output))
                 continue
-            kinds = (FixedPoint.parse(found[name]) for name in ("weight_type", "bias_type"))
-            (weight, weight_type), (bias, bias_type) = ((next(remaining), kind) for kind in kinds)
+            weight_type, bias_type = FixedPoint.parse(found["weight_type"]), FixedPoint.parse(found["bias_type"])
+            weight, bias = next(remaining), next(remaining)
             parts.append(QuantisedDense(weight, weight_type, bias, bias_type, found["activation"], output))
         return cls(spec, FixedPoint.parse(description["input_type"]), tuple(parts))
 

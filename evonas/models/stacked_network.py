@@ -117,11 +117,10 @@ class StackedNetwork(nn.Module):
             entering = [scales[source + 1] for source in sources]
             if isinstance(part, StackedDense):
                 result = part.calibrate(inputs[0], entering[0])
-                scales.append(part.output_scale)
             else:
                 assert isinstance(part, StackedOperation)
                 result = part.calibrate(inputs, entering)
-                scales.append(part.output_scale)
+            scales.append(part.output_scale)
             return result
 
         self._walk(x, apply)

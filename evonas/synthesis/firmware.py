@@ -9,7 +9,7 @@ import numpy as np
 from evonas.errors import ConfigurationError, FailureKind, ToolError
 from evonas.synthesis import verilator, yosys
 from evonas.synthesis.rtl import simulation
-from evonas.synthesis.verification import pack, unpack
+from evonas.synthesis.verification import MINIMUM_VECTORS, pack, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SIMULATED_VECTORS = 128  # at most: clock by clock simulation costs 10 to 200 ms a clock edge
 SIMULATED_EDGES = 1024  # about: designs that take an input every R edges are shown fewer vectors
-FEWEST_VECTORS = 64  # what a design is said to be verified on
 MANY_VECTORS = 1000  # from here on compiling the Verilog, which takes as long as synthesising it, is worth it
 SIMULATORS = ("yosys", "verilator", "auto")
 
@@ -56,7 +55,7 @@ def simulate(
     """
     interval = figures.initiation_interval
     compiled = choose(simulator, len(inputs)) == "verilator"
-    count = int(np.clip(SIMULATED_EDGES // interval, FEWEST_VECTORS, SIMULATED_VECTORS))
+    count = int(np.clip(SIMULATED_EDGES // interval, MINIMUM_VECTORS, SIMULATED_VECTORS))
     words = pack(inputs if compiled else inputs[:count], figures.inputs)
     gaps: list[int] = []
     if figures.handshake:

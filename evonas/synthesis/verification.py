@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evonas.models.quantised_network import QuantisedNetwork
     from evonas.synthesis.graph import Port
 
-MINIMUM_VECTORS = 64
+MINIMUM_VECTORS = 64  # what a design is said to be verified on
 REFERENCE = "QuantisedNetwork.predict"
 
 
