@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BASE_URL = "https://zenodo.org"
 RECORD = 3602260
 ARCHIVE = "hls4ml_LHCjet_150p_train.tar.gz"  # 2.7 GB
+PARTICLE_FEATURES = ("j1_ptrel", "j1_etarel", "j1_phirel", "j1_pt")  # the last in GeV
 PROVENANCE = f"Zenodo {RECORD} hls4ml LHC jets, 150 particles (public simulation)"
 
 
@@ -89,24 +90,23 @@ def read_files(
     """Read files in the format of the record until `n_jets` jets are there.
 
     Returns: features (n, 16) in the order of `FEATURES`, or constituents (n, 3 n_constituents) as pt, eta and phi
-    relative to the jet, hardest first, zero padded.
+    relative to the jet, hardest first, zero padded, with the transverse momentum of each in GeV.
     Raises: `DataError` naming the file, the data set and the row for whatever does not fit.
     """
     if not paths:
         raise DataError("no .h5 file to read; check the directory")
-    xs, ys, total = [], [], 0
+    read: list[RawJets] = []
     for path in paths:
-        x, y = _read_file(path, inputs, n_constituents)
-        xs.append(x)
-        ys.append(y)
-        total += len(y)
-        if n_jets is not None and total >= n_jets:
+        read.append(_read_file(path, inputs, n_constituents))
+        if n_jets is not None and sum(len(jets.y) for jets in read) >= n_jets:
             break
-    return RawJets(np.concatenate(xs), np.concatenate(ys), PROVENANCE, str(paths[0]))
+    x, y = np.concatenate([jets.x for jets in read]), np.concatenate([jets.y for jets in read])
+    pt_gev = [jets.pt_gev for jets in read if jets.pt_gev is not None]
+    return RawJets(x, y, PROVENANCE, str(paths[0]), np.concatenate(pt_gev) if pt_gev else None)
 
 
-def _read_file(path: Path | str, inputs: Inputs, n_constituents: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Inputs and labels of one HDF5 file."""
+def _read_file(path: Path | str, inputs: Inputs, n_constituents: int) -> RawJets:
+    """The jets of one HDF5 file."""
     import h5py
 
     if inputs not in get_args(Inputs):
@@ -121,20 +121,25 @@ def _read_file(path: Path | str, inputs: Inputs, n_constituents: int) -> tuple[N
                 columns = columns_of([f"j_{public_name(f)}" for f in FEATURES], names, str(path), "jet feature")
                 features = jets[:, columns].astype(np.float32)
                 check_finite(features, "jet features", path)
-                return features, labels
+                return RawJets(features, labels, PROVENANCE, str(path))
             particles, names = _table(file, "jetConstituentList", "particleFeatureNames", 3, path)
             if len(particles) != len(labels):
                 raise DataError(f"{len(particles)} rows in jetConstituentList for {len(labels)} in jets", path)
-            columns = columns_of(["j1_ptrel", "j1_etarel", "j1_phirel"], names, str(path), "particle feature")
+            columns = columns_of(PARTICLE_FEATURES, names, str(path), "particle feature")
             particles = particles[:, :, columns]
             check_finite(particles, "constituents", path)
-            return hardest(particles, n_constituents, path), labels
+            chosen = hardest(particles, n_constituents, path)
+            relative = np.ascontiguousarray(chosen[:, :, :3]).reshape(len(chosen), -1)
+            return RawJets(relative, labels, PROVENANCE, str(path), chosen[:, :, 3])
     except OSError as error:
         raise DataError("is not a readable HDF5 file; it is damaged or cut short, fetch it again", path) from error
 
 
 def hardest(particles: NDArray[Any], n_constituents: int, path: Path | str) -> NDArray[np.float32]:
-    """The `n_constituents` hardest of `particles` (n, m, 3) as (n, 3 n_constituents); phi brought into [-pi, pi)."""
+    """The `n_constituents` hardest of `particles` (n, m, features), the first of which is pt, hardest first.
+
+    phi, the third, is brought into [-pi, pi); places without a particle become zeros.
+    """
     if not 1 <= n_constituents <= particles.shape[1]:
         raise ConfigurationError(
             "task.n_constituents", n_constituents, f"{path} holds 1 to {particles.shape[1]} constituents per jet"
@@ -143,7 +148,7 @@ def hardest(particles: NDArray[Any], n_constituents: int, path: Path | str) -> N
     chosen = np.take_along_axis(particles, order[:, :, None], axis=1).astype(np.float64)
     chosen[:, :, 2] = (chosen[:, :, 2] + np.pi) % (2 * np.pi) - np.pi
     chosen[chosen[:, :, 0] <= 0] = 0.0
-    return chosen.reshape(len(chosen), -1).astype(np.float32)
+    return chosen.astype(np.float32)
 
 
 def _table(file: Any, data: str, names: str, ndim: int, path: Path | str) -> tuple[NDArray[Any], list[str]]:

@@ -237,6 +237,7 @@ def hdf5(path, x, y, rng, *, change=None) -> np.ndarray:
     triple = [PARTICLE_NAMES.index(f"j1_{name}") for name in ("ptrel", "etarel", "phirel")]
     particles[:, :, triple[0]] = rng.random((len(x), 20)) + 0.1
     particles[:, :, triple[2]] = rng.uniform(-0.8, 0.8, (len(x), 20))
+    particles[:, :, PARTICLE_NAMES.index("j1_pt")] = 100 * particles[:, :, triple[0]]
     particles[:, 15:] = 0  # padding
     content = {
         "jets": table,
@@ -312,6 +313,17 @@ def test_zenodo_constituents_are_the_hardest(record, server, tmp_path):
         assert (mine[15:] == 0).all()
     with pytest.raises(ConfigurationError, match=r"holds 1 to 20 constituents"):
         jets("zenodo", inputs="constituents", n_constituents=21, **options)
+
+
+def test_zenodo_constituents_below_the_gate_are_left_out(record, server, tmp_path):
+    publish, particles = record
+    publish()
+    options = {"base_url": server.url, "cache_dir": tmp_path / "cache", "pt_min_gev": 60.0}
+    task = jets("zenodo", inputs="constituents", n_constituents=20, **options)
+    for mine, its in zip(task.x.reshape(N, 20, 3), particles, strict=True):
+        expected = sorted((p for p in its.tolist() if p[0] >= 0.6), reverse=True)
+        np.testing.assert_allclose(mine[: len(expected)], expected, rtol=1e-5, atol=1e-6)
+        assert (mine[len(expected) :] == 0).all()
 
 
 def test_zenodo_download_faults(record, server, tmp_path, truth):
