@@ -59,6 +59,7 @@ class SpaceConfig(_Section):
     learning_rate: tuple[float, ...] = (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)
     # of each layer: adders without a DSP slice, or the reuse factor of multipliers in DSP slices
     implementations: tuple[int | str, ...] = ("distributed_arithmetic",)
+    norms: tuple[str, ...] = ("none",)  # "batch": normalised in training, folded into weights and biases in hardware
 
 
 class FamilyConfig(_Section):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from surrogates import shared_multipliers
+from surrogates.layers import ACTIVATIONS, TABLE_MARGIN, TABLES, WIDEST_TABLE
 from surrogates.table import Floats, LayerTable, layer_table
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def analytic_costs(specs: Sequence[ModelSpec]) -> AnalyticCost:
 def table_costs(table: LayerTable) -> AnalyticCost:
     """All closed forms of the networks of a layer table."""
     return AnalyticCost(
-        macs=table.total(table.weights * table.copies),
+        macs=table.total(layer_macs(table)),
         bops=table.total(layer_bops(table)),
         ebops=table.total(layer_ebops(table)),
         lut=table.total(layer_lut(table)),
@@ -90,13 +91,19 @@ def alive_shares(table: LayerTable) -> tuple[Floats, Floats]:
     return live_in, live_out
 
 
+def layer_macs(table: LayerTable) -> Floats:
+    """Multiplications of each layer (L,), pruned ones too, and those of two variables behind it."""
+    return table.weights * table.copies + table.joined_macs
+
+
 def layer_bops(table: LayerTable) -> Floats:
     """Bit operations of each layer (L,): m n ((1 - p) a w + a + w + log2 n), m outputs, n inputs, p pruned share.
 
     Source: Baskin et al., UNIQ (arXiv:1804.10969), with the pruned fraction of Hawks et al. (arXiv:2102.11289).
     """
     a, w = table.in_bits, table.weight_bits
-    return table.copies * (table.nonzero * a * w + table.weights * (a + w + np.log2(table.n_in)))
+    own = table.copies * (table.nonzero * a * w + table.weights * (a + w + np.log2(table.n_in)))
+    return own + table.joined_bops
 
 
 def layer_ebops(table: LayerTable) -> Floats:
@@ -105,7 +112,7 @@ def layer_ebops(table: LayerTable) -> Floats:
     Follows the idea of Sun et al., HGQ (arXiv:2405.00645), with the declared width of a weight in place of the span
     of its non-zero bits, which is not known before training.
     """
-    return table.copies * table.nonzero * table.weight_bits * table.in_bits
+    return table.copies * table.nonzero * table.weight_bits * table.in_bits + table.joined_ebops
 
 
 def signed_digits(weight_bits: Floats) -> Floats:
@@ -132,8 +139,11 @@ def tree_depth(table: LayerTable) -> Floats:
 
 
 def layer_dsp(table: LayerTable) -> Floats:
-    """DSP slices of each layer (L,): 0 with distributed arithmetic, else one for each multiplier."""
-    return np.where(table.unrolled, 0.0, shared_multipliers.multipliers(table))
+    """DSP slices of each layer (L,): 0 with distributed arithmetic, else one for each multiplier.
+
+    To them come those of large products of two variables behind the layer.
+    """
+    return np.where(table.unrolled, 0.0, shared_multipliers.multipliers(table)) + table.joined_dsp
 
 
 def layer_bram(table: LayerTable) -> Floats:
@@ -155,9 +165,16 @@ def layer_interval(table: LayerTable) -> Floats:
 
 
 def activation_lut(table: LayerTable) -> Floats:
-    """LUTs of rounding and saturation of each layer (L,): an increment, a clamp per output bit and a range check."""
-    excess = np.maximum(accumulator_bits(table) - table.activation_bits, 0.0)
-    per_word = 2 * table.activation_bits + excess / 5
+    """LUTs of rounding and saturation of each layer (L,): an increment, a clamp per output bit and a range check.
+
+    Where the activation is a table, what is rounded is its input of k bits, and the table has 2^k entries of b bits:
+    b * 2^(k - 6) look-up tables of six inputs.
+    """
+    tabled = np.isin(table.activation, [ACTIVATIONS.index(name) for name in TABLES])
+    bits = np.where(tabled, np.minimum(table.activation_bits + TABLE_MARGIN, WIDEST_TABLE), table.activation_bits)
+    excess = np.maximum(accumulator_bits(table) - bits, 0.0)
+    looked_up = np.where(tabled, table.activation_bits * np.exp2(np.maximum(bits - 6, 0.0)), 0.0)
+    per_word = 2 * bits + excess / 5 + looked_up
     return np.where(table.activation_bits > 0, table.copies * table.n_out * per_word, 0.0)
 
 

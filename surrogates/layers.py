@@ -7,16 +7,23 @@ same weights at each of them.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 from surrogates.errors import SpecError
 from surrogates.reuse import legal_reuse_factors, nearest_legal
 
-Activation = Literal["relu", "leaky_relu", "hard_tanh", "linear"]
+Activation = Literal["relu", "leaky_relu", "hard_tanh", "linear", "identity", "gelu", "tanh", "sigmoid"]
 Strategy = Literal["distributed_arithmetic", "reuse"]
-Kind = Literal["sum", "mean", "max", "pairs", "broadcast", "concatenate", "add", "transpose", "flatten"]
+Kind = Literal[
+    "sum", "mean", "max", "pairs", "broadcast", "concatenate", "add", "transpose", "flatten", "select",
+    "matmul", "softmax",
+]  # fmt: skip
 Shape = tuple[int, int]
-ACTIVATIONS: tuple[Activation, ...] = ("relu", "leaky_relu", "hard_tanh", "linear")
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+TABLES: tuple[Activation, ...] = ("gelu", "tanh", "sigmoid")  # looked up, not computed
+UNSIGNED: tuple[Activation, ...] = ("relu", "sigmoid")
+TABLE_MARGIN = 2  # bits by which the input of a table is wider than its output
+WIDEST_TABLE = 12  # bits of its input
 STRATEGIES: tuple[Strategy, ...] = ("distributed_arithmetic", "reuse")
 LARGEST = 4096
 
@@ -76,7 +83,9 @@ class LayerSpec:
 
     Kind "dense" applies the same weights (n_in, n_out) at each of `positions`; kind "conv" at each place of a `window`,
     to all the channels that it covers. `sparsity` is the fraction of weights pruned to zero. `activation_bits` is the
-    width of the quantised output; a layer of activation "linear" keeps its accumulator at full precision and has 0.
+    width of the quantised output; a layer of activation "linear" keeps its accumulator at full precision and has 0,
+    "identity" only cuts it to these bits. "gelu", "tanh" and "sigmoid" are looked up: the accumulator is cut to
+    `table_bits`, for each of whose codes a table has the output.
 
     `strategy` "distributed_arithmetic" unrolls all products into adders; "reuse" computes them in DSP slices, each of
     which takes `reuse_factor` of the weights one after the other (1: every weight has a multiplier of its own). Only
@@ -158,6 +167,16 @@ class LayerSpec:
         return self.n_weights - round(self.sparsity * self.n_weights)
 
     @property
+    def signed(self) -> bool:
+        """Whether what leaves it can be negative."""
+        return self.activation not in UNSIGNED
+
+    @property
+    def table_bits(self) -> int:
+        """Width of what its activation's table is looked up with: activation bits + 2, at most 12; 0 without one."""
+        return min(self.activation_bits + TABLE_MARGIN, WIDEST_TABLE) if self.activation in TABLES else 0
+
+    @property
     def label(self) -> str:
         """Its part of a topology: 32, or 32k3 for a convolution with a kernel of 3 x 3."""
         if self.window is None:
@@ -193,6 +212,14 @@ class OperationSpec:
     - "broadcast": one position, `groups` times: (1, c) -> (groups, c).
     - "concatenate" channels and "add" words of two inputs.
     - "transpose" (n, c) -> (c, n), "flatten" (n, c) -> (1, n * c).
+    - "select" the positions `start` to `start + length - 1`: (n, c) -> (length, c). Words that nothing reads are no
+      hardware.
+
+    - "matmul" of two inputs, position by position (n, k) x (k, m) -> (n, m): products of two variables, which cost far
+      more than those with a constant. A "transpose" ahead of the second gives q k^T.
+    - "softmax" over the channels of each position, (n, c) -> (n, c), with tables for exp and 1 / x. Its results are
+      unsigned, below 1, and always cut: they need `activation_bits`, which settle the tables too
+      (`evonas.models.softmax`).
 
     `activation_bits` is the width that the result is cut to, 0 keeps every bit.
     """
@@ -200,6 +227,8 @@ class OperationSpec:
     kind: Kind
     groups: int = 1
     activation_bits: int = 0
+    start: int = 0
+    length: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in OPERATIONS:
@@ -208,47 +237,70 @@ class OperationSpec:
         if self.groups > 1 and self.kind not in (*REDUCTIONS, "broadcast"):
             raise SpecError("groups", self.groups, f"means nothing for {self.kind!r}; leave it 1")
         within("activation_bits", self.activation_bits, 0, 16)
-        if self.activation_bits and self.kind not in ("sum", "mean", "add"):
+        if self.activation_bits and self.kind not in ("sum", "mean", "add", "matmul", "softmax"):
             raise SpecError("activation_bits", self.activation_bits, f"{self.kind!r} needs no new bits; leave it 0")
+        if self.kind == "softmax" and not self.activation_bits:
+            raise SpecError("activation_bits", self.activation_bits, "must be 1 or more: no softmax keeps every bit")
+        if self.kind == "select":
+            within("start", self.start, 0, LARGEST)
+            within("length", self.length, 1, LARGEST)
+        elif self.start or self.length:
+            raise SpecError("length", self.length, f"and start mean nothing for {self.kind!r}; leave both 0")
 
     @property
     def n_inputs(self) -> int:
         """How many parts it joins."""
-        return 2 if self.kind in ("concatenate", "add") else 1
+        return 2 if self.kind in ("concatenate", "add", "matmul") else 1
 
     def shape(self, *inputs: Shape) -> Shape:
         """Positions and channels of the result. Raises `SpecError` for inputs that do not fit."""
+        self._check_inputs(inputs[0], inputs[-1])
         (n, c), last = inputs[0], inputs[-1]
-        if self.kind in REDUCTIONS:
-            if n % self.groups:
-                raise SpecError("groups", self.groups, f"must divide the {n} positions")
-            return self.groups, c
-        if self.kind == "pairs":
-            if n < 2:
-                raise SpecError("kind", self.kind, "needs two positions at least")
-            return n * (n - 1), 2 * c
-        if self.kind == "broadcast":
-            if n != 1:
-                raise SpecError("kind", self.kind, f"needs one position, not {n}")
-            return self.groups, c
-        if self.kind == "concatenate":
-            if n != last[0]:
-                raise SpecError("kind", self.kind, f"needs as many positions in both inputs, not {n} and {last[0]}")
-            return n, c + last[1]
-        if self.kind == "add" and inputs[0] != last:
-            raise SpecError("kind", self.kind, f"needs two inputs of one shape, not {inputs[0]} and {last}")
-        return {"transpose": (c, n), "flatten": (1, n * c)}.get(self.kind, (n, c))
+        shapes = {
+            "pairs": (n * (n - 1), 2 * c),
+            "concatenate": (n, c + last[1]),
+            "add": (n, c),
+            "matmul": (n, last[1]),
+            "softmax": (n, c),
+            "transpose": (c, n),
+            "flatten": (1, n * c),
+            "select": (self.length, c),
+        }
+        return shapes.get(self.kind, (self.groups, c))
+
+    def _check_inputs(self, first: Shape, last: Shape) -> None:
+        n = first[0]
+        if self.kind in REDUCTIONS and n % self.groups:
+            raise SpecError("groups", self.groups, f"must divide the {n} positions")
+        if self.kind == "pairs" and n < 2:
+            raise SpecError("kind", self.kind, "needs two positions at least")
+        if self.kind == "broadcast" and n != 1:
+            raise SpecError("kind", self.kind, f"needs one position, not {n}")
+        if self.kind == "concatenate" and n != last[0]:
+            raise SpecError("kind", self.kind, f"needs as many positions in both inputs, not {n} and {last[0]}")
+        if self.kind == "add" and first != last:
+            raise SpecError("kind", self.kind, f"needs two inputs of one shape, not {first} and {last}")
+        if self.kind == "matmul" and first[1] != last[0]:
+            raise SpecError("kind", self.kind, f"needs as many channels as positions behind, not {first} and {last}")
+        if self.kind == "select" and self.start + self.length > n:
+            raise SpecError("length", self.length, f"from position {self.start} on leaves the {n} positions")
 
     @property
     def label(self) -> str:
         """Its part of a topology."""
+        if self.kind == "select":
+            return f"select{self.start}+{self.length}"
         return self.kind if self.groups == 1 else f"{self.kind}{self.groups}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+        """Plain data; `start` and `length` only where they mean something."""
+        data = asdict(self)
+        if self.kind != "select":
+            del data["start"], data["length"]
+        return data
 
 
 REDUCTIONS: tuple[Kind, ...] = ("sum", "mean", "max")
-OPERATIONS: tuple[Kind, ...] = (*REDUCTIONS, "pairs", "broadcast", "concatenate", "add", "transpose", "flatten")
+WIRES: tuple[Kind, ...] = ("transpose", "flatten", "select")  # no hardware
+OPERATIONS: tuple[Kind, ...] = (*REDUCTIONS, "pairs", "broadcast", "concatenate", "add", *WIRES, "matmul", "softmax")
 Part = LayerSpec | OperationSpec

@@ -52,7 +52,7 @@ class SynthesisRecord:
     stage: Stage
     tool_version: str
     lut: float
-    ff: float
+    ff: float | None
     dsp: float
     bram_18k: float
     latency_cycles: float

@@ -1,11 +1,12 @@
 """Closed forms of layers that are computed by multipliers in DSP slices, shared between weights or not.
 
 With reuse factor R a layer of n_in x n_out weights has n_in * n_out / R multipliers, in lanes of taps: a lane adds its
-products in a tree, accumulates the sums of several positions of its inputs, and computes one group of outputs after
-the other. What depends on the schedule alone is exact (cycles). What depends on which weights are zero is an
-expectation over weights pruned and drawn independently of each other (multipliers), exact where nothing is pruned.
-LUTs and flip-flops count the bits of adders and registers; their constants were measured once on 24 such layers mapped
-to cells. All functions give an array (L,) over the layers of a table, with no meaning where a layer is unrolled.
+products in a tree, accumulates the sums of several positions of its inputs, and computes one group of outputs after the
+other. Where a layer is applied at many positions, these come to the same multipliers one after the other. What depends
+on the schedule alone is exact (cycles). What depends on which weights are zero is an expectation over weights pruned
+and drawn independently of each other (multipliers), exact where nothing is pruned. LUTs and flip-flops count the bits
+of adders and registers; their constants were measured once on 24 such layers mapped to cells. All functions give an
+array (L,) over the layers of a table, with no meaning where a layer is unrolled.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ CONTROL_CELLS = 30.0  # measured: LUTs and flip-flops of counters and flags
 CONSTANT_TREE_LUT = 0.9  # measured: constant weights leave bits of their products and sums unused
 CONSTANT_FF = 0.88  # measured: likewise
 DELAY_LEVELS = 3  # a delay of so many cycles is a shift register in LUTs
+CHOICE = 4  # words of which a LUT of six inputs chooses one bit
 
 
 def taps(table: LayerTable) -> Floats:
@@ -48,8 +50,12 @@ def tree_levels(table: LayerTable) -> Floats:
 
 
 def cycles(table: LayerTable) -> Floats:
-    """Clock cycles from input to accumulators, exactly: R (none for R = 1), the tree's levels and three registers."""
-    return np.where(table.reuse > 1, table.reuse, 0.0) + tree_levels(table) + FIXED_CYCLES
+    """Clock cycles from input to accumulators, exactly: R (none for R = 1), the tree's levels and three registers.
+
+    The last of several positions waits for all others, R cycles each, and for one that holds the input.
+    """
+    waiting = np.where(table.copies > 1, 1 + (table.copies - 1) * table.reuse, 0.0)
+    return waiting + np.where(table.reuse > 1, table.reuse, 0.0) + tree_levels(table) + FIXED_CYCLES
 
 
 def multipliers(table: LayerTable) -> Floats:
@@ -80,7 +86,22 @@ def lut(table: LayerTable, accumulator_bits: Floats) -> Floats:
     inputs = taps(table) * table.in_bits * np.ceil((positions(table) - 1) / 3)
     weights = np.where(table.reuse < BLOCK_RAM_WORDS, _weight_registers(table), 0.0)
     trees = (added + delayed) * np.where(shared, 1.0, CONSTANT_TREE_LUT)
-    return trees + accumulators + inputs + weights + CONTROL_CELLS
+    return trees + accumulators + inputs + weights + CONTROL_CELLS + np.where(table.copies > 1, _walk_lut(table), 0.0)
+
+
+def _walk_lut(table: LayerTable) -> Floats:
+    """LUTs that choose the words of one position after the other, of four each, then of four such choices."""
+    chosen, block = np.zeros(len(table.copies)), CHOICE
+    while block < CHOICE * table.copies.max(initial=0):
+        chosen += np.where(block < CHOICE * table.copies, np.ceil(table.copies / block), 0.0)
+        block *= CHOICE
+    return chosen * table.n_in * table.in_bits + CONTROL_CELLS
+
+
+def _walk_ff(table: LayerTable, accumulator_bits: Floats) -> Floats:
+    """Flip-flops that hold the words of all positions, and the results of all but the last."""
+    earlier = (table.copies - 1) * table.n_out * accumulator_bits
+    return table.words * table.in_bits + earlier + CONTROL_CELLS
 
 
 def ff(table: LayerTable, accumulator_bits: Floats) -> Floats:
@@ -91,7 +112,8 @@ def ff(table: LayerTable, accumulator_bits: Floats) -> Floats:
     words = products * (table.in_bits + table.weight_bits) + _trees(table)[1]
     outputs = _live_lanes(table) * groups(table) * accumulator_bits
     total = inputs + _weight_registers(table) + words + outputs
-    return total * np.where(shared, 1.0, CONSTANT_FF) + CONTROL_CELLS
+    walk = np.where(table.copies > 1, _walk_ff(table, accumulator_bits), 0.0)
+    return total * np.where(shared, 1.0, CONSTANT_FF) + CONTROL_CELLS + walk
 
 
 def _live_terms(table: LayerTable) -> Floats:

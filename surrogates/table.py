@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogates.layers import ACTIVATIONS, REDUCTIONS, LayerSpec
+from surrogates.joining import joining
+from surrogates.layers import ACTIVATIONS, LayerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from surrogates.layers import OperationSpec, Shape
     from surrogates.spec import ModelSpec
 
 Floats = NDArray[np.float64]
+JOINED = 6  # columns of operations without weights, the last ones
 
 
 @final
@@ -26,9 +26,10 @@ class LayerTable:
     """One row per layer of all networks: (L,) arrays; `owner` is the network and `position` the layer's place in it.
 
     `n_in` counts the words that one output is computed from, `copies` the positions at which the same weights are
-    applied, each with adders of its own. `in_bits` is the width of each word that enters the layer: the network's input
-    or what is before it. Operations without weights have no row: their adders and comparators (`joined_lut`) and the
-    levels of them (`joined_levels`) stand with the layer before them.
+    applied, each with adders of its own or in turn at the same multipliers; `words` enter the layer in all.
+    `in_bits` is the width of each word that enters the layer: the network's input or what is before it. Operations
+    without weights have no row: what they take (`surrogates.joining.Joining`, each name with `joined_` ahead) stands
+    with the layer before them.
     """
 
     n_specs: int
@@ -45,8 +46,13 @@ class LayerTable:
     unrolled: NDArray[np.bool_]  # strategy is distributed arithmetic
     reuse: Floats
     copies: Floats
+    words: Floats
     joined_lut: Floats
     joined_levels: Floats
+    joined_dsp: Floats
+    joined_macs: Floats
+    joined_bops: Floats
+    joined_ebops: Floats
 
     @property
     def weights(self) -> Floats:
@@ -70,7 +76,7 @@ def layer_table(specs: Sequence[ModelSpec]) -> LayerTable:
     rows: list[tuple[float, ...]] = []
     for owner, spec in enumerate(specs):
         rows += [(owner, position, *row) for position, row in enumerate(_rows(spec))]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 14)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 19)
     owner_of = table[:, 0].astype(np.intp)
     return LayerTable(
         n_specs=len(specs),
@@ -87,8 +93,13 @@ def layer_table(specs: Sequence[ModelSpec]) -> LayerTable:
         unrolled=table[:, 9].astype(bool),
         reuse=table[:, 10],
         copies=table[:, 11],
-        joined_lut=table[:, 12],
-        joined_levels=table[:, 13],
+        words=table[:, 12],
+        joined_lut=table[:, 13],
+        joined_levels=table[:, 14],
+        joined_dsp=table[:, 15],
+        joined_macs=table[:, 16],
+        joined_bops=table[:, 17],
+        joined_ebops=table[:, 18],
     )
 
 
@@ -96,7 +107,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[float, ...]]:
     """The rows of one network without owner and position."""
     bits = [float(spec.input_bits)]  # of the words that leave the input and each part
     rows: list[list[float]] = []
-    before = (0.0, 0.0)  # operations ahead of the first layer
+    before = [0.0] * JOINED  # operations ahead of the first layer
     for part, sources, shape in zip(spec.layers, spec.sources, spec.shapes[1:], strict=True):
         entering = [bits[source + 1] for source in sources]
         if isinstance(part, LayerSpec):
@@ -104,31 +115,13 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[float, ...]]:
             unrolled = part.strategy == "distributed_arithmetic"
             activation = ACTIVATIONS.index(part.activation)
             rows.append([part.fan_in, part.n_out, part.n_nonzero, part.weight_bits, entering[0]])
-            rows[-1] += [part.activation_bits, activation, unrolled, part.reuse_factor, shape[0], *before]
-            before = (0.0, 0.0)
+            rows[-1] += [part.activation_bits, activation, unrolled, part.reuse_factor, shape[0]]
+            rows[-1] += [part.positions * part.n_in, *before]
+            before = [0.0] * JOINED
             continue
-        lut, levels, width = _joining(part, [spec.shapes[source + 1] for source in sources], entering)
-        bits.append(width)
-        if rows:
-            rows[-1][-2] += lut
-            rows[-1][-1] += levels
-        else:
-            before = (before[0] + lut, before[1] + levels)
+        joined = joining(part, [spec.shapes[source + 1] for source in sources], entering)
+        bits.append(joined.bits)
+        added = joined.lut, joined.levels, joined.dsp, joined.macs, joined.bops, joined.ebops
+        sums = rows[-1] if rows else before
+        sums[-JOINED:] = [one + other for one, other in zip(sums[-JOINED:], added, strict=True)]
     return (tuple(row) for row in rows)
-
-
-def _joining(part: OperationSpec, shapes: Sequence[Shape], bits: Sequence[float]) -> tuple[float, float, float]:
-    """LUTs and levels of adders of an operation, and the width of the words that leave it.
-
-    A sum of m words of w bits is m - 1 adders of about w bits; a maximum needs a comparator and a choice for each.
-    """
-    (positions, channels), width = shapes[0], max(bits)
-    if part.kind in REDUCTIONS:
-        terms = positions // part.groups
-        growth = 0.0 if part.kind == "max" else math.log2(terms)
-        each = 1.5 * width if part.kind == "max" else width + growth / 2
-        result = part.activation_bits or width + math.ceil(growth)
-        return part.groups * channels * (terms - 1) * each, math.ceil(math.log2(terms)), result
-    if part.kind == "add":
-        return positions * channels * (width + 1), 1.0, part.activation_bits or width + 1
-    return 0.0, 0.0, width

@@ -26,6 +26,10 @@ class ActivationName(StrEnum):
     RELU = "relu"
     LEAKY_RELU = "leaky_relu"
     HARD_TANH = "hard_tanh"
+    IDENTITY = "identity"
+    GELU = "gelu"
+    TANH = "tanh"
+    SIGMOID = "sigmoid"
 
 
 def predict(
@@ -43,7 +47,11 @@ def predict(
     sparsity: Annotated[float | None, Option(help="Of a topology: fraction of the weights pruned; 0.")] = None,
     activation: Annotated[
         ActivationName | None,
-        Option(metavar="NAME", help="Of a topology: relu, leaky_relu or hard_tanh in the hidden layers; relu."),
+        Option(
+            metavar="NAME",
+            help="Of a topology: relu, leaky_relu, hard_tanh, identity, or gelu, tanh or sigmoid by table in the hidden"
+            " layers; relu.",
+        ),
     ] = None,
     reuse_factor: Annotated[
         str | None,

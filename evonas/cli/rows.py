@@ -88,6 +88,7 @@ def front_entry(candidate: CandidateState, stage: Stage) -> dict[str, Any]:
         "candidate": candidate.candidate,
         "generation": candidate.generation,
         "topology": candidate.spec.topology,
+        "norm": candidate.norm,
         "validation_accuracy": score(candidate, "accuracy"),
         "test_accuracy": tested_score(candidate, "accuracy"),
         "validation_error": score(candidate, "error"),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, final, get_args
 
 import numpy as np
 
 from evonas.errors import ConfigurationError
+from evonas.models import activations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,7 +137,9 @@ class QuantisedDense:
     A convolution is the same on the words under its window, `n_in` of them.
 
     `output_type` None keeps the accumulator at full precision (the last layer). Leaky ReLU multiplies negative
-    accumulators by 1/8; hard tanh is the saturating cast itself, to a type whose range is [-1, 1).
+    accumulators by 1/8; hard tanh is the saturating cast itself, to a type whose range is [-1, 1). `table_type` is what
+    accumulators are cast to ahead of an activation that is looked up (`evonas.models.activations`); the others have
+    none.
     """
 
     weight_codes: NDArray[np.int64]
@@ -144,6 +148,7 @@ class QuantisedDense:
     bias_type: FixedPoint
     activation: str
     output_type: FixedPoint | None
+    table_type: FixedPoint | None = None
 
     @property
     def weight(self) -> NDArray[np.float64]:
@@ -166,6 +171,13 @@ class QuantisedDense:
             raise ConfigurationError("accumulator width", integer + fraction, "must be at most 53 bits")
         return FixedPoint(True, integer + fraction, integer)
 
+    @cached_property
+    def table(self) -> NDArray[np.float64]:
+        """Outputs of an activation that is looked up, for the codes of `table_type` in ascending order."""
+        assert self.table_type is not None
+        assert self.output_type is not None
+        return activations.table(self.activation, self.table_type, self.output_type)
+
     def result_type(self, input_type: FixedPoint) -> FixedPoint:
         """Type of what leaves the layer."""
         return self.output_type or self.accumulator_type(input_type)
@@ -173,6 +185,8 @@ class QuantisedDense:
     def forward(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Exact outputs (..., n_out) for inputs (..., n_in) that lie on the input type's grid."""
         accumulator = x @ self.weight + self.bias
+        if self.table_type is not None:
+            return self.table[self.table_type.codes(accumulator) + len(self.table) // 2]
         if self.activation == "relu":
             accumulator = np.maximum(accumulator, 0.0)
         elif self.activation == "leaky_relu":

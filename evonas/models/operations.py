@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from evonas.models.fixed_point import FixedPoint
+from evonas.models.softmax import Softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from surrogates import OperationSpec
+    from surrogates.layers import Shape
 
 
 def halvings(terms: int) -> int:
@@ -39,16 +41,25 @@ class QuantisedOperation:
     spec: OperationSpec
     output_type: FixedPoint | None = None
 
-    def result_type(self, positions: int, *inputs: FixedPoint) -> FixedPoint:
-        """Type of what leaves it, from the number of positions that enter and the types of what does."""
-        return self.output_type or self.exact_type(positions, *inputs)
+    def result_type(self, shape: Shape, *inputs: FixedPoint) -> FixedPoint:
+        """Type of what leaves it, from the shape of the (first) operand and the types of all."""
+        return self.output_type or self.exact_type(shape, *inputs)
 
-    def exact_type(self, positions: int, *inputs: FixedPoint) -> FixedPoint:
-        """The type that holds every bit of the result."""
+    def exact_type(self, shape: Shape, *inputs: FixedPoint) -> FixedPoint:
+        """The type that holds every bit of the result, of a softmax every bit of its products."""
+        positions, channels = shape
+        if self.spec.kind == "matmul":
+            return product_type(channels, *inputs)
+        if self.spec.kind == "softmax":
+            return self.softmax(channels).exact_type
         kind = common_type(inputs)
         growth = {"sum": halvings(positions // self.spec.groups), "mean": 0, "add": 1}.get(self.spec.kind, 0)
         finer = halvings(positions // self.spec.groups) if self.spec.kind == "mean" else 0
         return FixedPoint(kind.signed, kind.width + growth + finer, kind.integer + growth)
+
+    def softmax(self, terms: int) -> Softmax:
+        """Types and tables of a softmax over rows of `terms` words."""
+        return Softmax(self.spec.activation_bits, terms)
 
     def forward(self, *inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Exact results (n, positions, channels) of inputs on their grids."""
@@ -73,7 +84,19 @@ class QuantisedOperation:
             return np.concatenate(inputs, axis=2)
         if kind == "add":
             return np.asarray(x + inputs[1])
+        if kind == "matmul":
+            return np.asarray(x @ inputs[1])
+        if kind == "softmax":
+            return self.softmax(channels).forward(x)
+        if kind == "select":
+            return x[:, self.spec.start : self.spec.start + self.spec.length]
         return x.transpose(0, 2, 1) if kind == "transpose" else x.reshape(n, 1, -1)
+
+
+def product_type(terms: int, first: FixedPoint, second: FixedPoint) -> FixedPoint:
+    """The narrowest type that holds every sum of `terms` products of words of two types."""
+    ends = [a * b for a in (first.low, first.high) for b in (second.low, second.high)]
+    return FixedPoint.holding(terms * min(ends), terms * max(ends), first.fraction + second.fraction)
 
 
 def common_type(kinds: Sequence[FixedPoint]) -> FixedPoint:

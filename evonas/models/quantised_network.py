@@ -65,7 +65,7 @@ class QuantisedNetwork:
         for part, sources in zip(self.layers, self.spec.sources, strict=False):
             inputs = [types[source + 1] for source in sources]
             if isinstance(part, QuantisedOperation):
-                types.append(part.result_type(self.spec.shapes[sources[0] + 1][0], *inputs))
+                types.append(part.result_type(self.spec.shapes[sources[0] + 1], *inputs))
             else:
                 types.append(part.result_type(*inputs))
         return tuple(types)
@@ -77,7 +77,7 @@ class QuantisedNetwork:
         for part, sources in zip(self.layers, self.spec.sources, strict=True):
             inputs = [self.result_types[source + 1] for source in sources]
             if isinstance(part, QuantisedOperation):
-                kinds.append(part.exact_type(self.spec.shapes[sources[0] + 1][0], *inputs))
+                kinds.append(part.exact_type(self.spec.shapes[sources[0] + 1], *inputs))
             else:
                 kinds.append(part.accumulator_type(*inputs))
         return tuple(kinds)
@@ -94,6 +94,11 @@ class QuantisedNetwork:
     def weighted(self) -> tuple[QuantisedDense, ...]:
         """The layers with weights, in order."""
         return tuple(part for part in self.layers if isinstance(part, QuantisedDense))
+
+    @property
+    def fits_hls4ml(self) -> bool:
+        """Whether hls4ml has all of it exactly: a multi-layer perceptron without activations by table."""
+        return self.spec.is_chain and all(layer.table_type is None for layer in self.weighted)
 
     @property
     def nonzero_weights(self) -> tuple[int, ...]:
@@ -122,7 +127,8 @@ class QuantisedNetwork:
                 continue
             weight_type, bias_type = FixedPoint.parse(found["weight_type"]), FixedPoint.parse(found["bias_type"])
             weight, bias = next(remaining), next(remaining)
-            parts.append(QuantisedDense(weight, weight_type, bias, bias_type, found["activation"], output))
+            table = FixedPoint.parse(found["table_type"]) if "table_type" in found else None
+            parts.append(QuantisedDense(weight, weight_type, bias, bias_type, found["activation"], output, table))
         return cls(spec, FixedPoint.parse(description["input_type"]), tuple(parts))
 
     def to_bytes(self) -> bytes:
@@ -146,9 +152,10 @@ def _describe(part: Part) -> dict[str, Any]:
     output = None if part.output_type is None else str(part.output_type)
     if isinstance(part, QuantisedOperation):
         return {"output_type": output}
-    return {
+    found = {
         "weight_type": str(part.weight_type),
         "bias_type": str(part.bias_type),
         "activation": part.activation,
         "output_type": output,
     }
+    return found if part.table_type is None else found | {"table_type": str(part.table_type)}

@@ -36,10 +36,10 @@ class _QuantiseActivation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor, scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
         factor = torch.where(x < 0, slope, torch.ones(()))
-        code = torch.floor(x * factor * scale + 0.5)
+        code = (x * factor).mul_(scale).add_(0.5).floor_()  # in place: what limits it is memory
         held = torch.clamp(code, low, high)
-        ctx.save_for_backward(factor * (code == held))  # no gradient where it saturates
-        return held / scale
+        ctx.save_for_backward(factor.mul_(code == held))  # no gradient where it saturates
+        return held.div_(scale)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None, None, None]:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from evonas.models.fixed_point import LEAKY_SLOPE, FixedPoint, QuantisedDense
+from evonas.models.folding import Folding
 from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
+from evonas.models.stacked_table import StackedTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +29,14 @@ _WEIGHT_TRIES = 3
 
 @final
 class StackedDense(nn.Module):
-    """One layer of P members of equal shape; a convolution is dense on the words under its window."""
+    """One layer of P members of equal shape; a convolution is dense on the words under its window.
 
-    def __init__(self, specs: Sequence[LayerSpec], generators: Sequence[torch.Generator]) -> None:
+    `normalised` says which members have batch normalisation; a linear layer has none.
+    """
+
+    def __init__(
+        self, specs: Sequence[LayerSpec], generators: Sequence[torch.Generator], normalised: Sequence[bool] = ()
+    ) -> None:
         super().__init__()
         self.specs = tuple(specs)
         n_in, n_out = specs[0].fan_in, specs[0].n_out
@@ -41,7 +48,7 @@ class StackedDense(nn.Module):
         self.register_buffer("weight_limit", column([2.0 ** (s.weight_bits - 1) - 1 for s in specs]))
         self.register_buffer("weight_scale", torch.ones(len(specs), 1, n_out))
         self.register_buffer("bias_scale", torch.ones(len(specs), 1, 1))
-        signed = [s.activation != "relu" for s in specs]
+        signed = [s.signed for s in specs]
         bits = [s.activation_bits for s in specs]
         low = [-(2.0 ** (b - 1)) if sign else 0.0 for b, sign in zip(bits, signed, strict=True)]
         high = [2.0 ** (b - 1) - 1 if sign else 2.0**b - 1 for b, sign in zip(bits, signed, strict=True)]
@@ -49,10 +56,12 @@ class StackedDense(nn.Module):
         self.register_buffer("high", column(high))
         self.register_buffer("output_scale", torch.ones(len(specs), 1, 1))
         # y = max(a, slope * a): 0 is ReLU, 1/8 is leaky, 1 leaves it to the saturating cast
-        slopes = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "hard_tanh": 1.0, "linear": 1.0}
-        self.register_buffer("slope", column([slopes[s.activation] for s in specs]))
+        slopes = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}
+        self.register_buffer("slope", column([slopes.get(s.activation, 1.0) for s in specs]))
         self.register_buffer("bounded", column([float(s.activation == "hard_tanh") for s in specs]) > 0)
         self.last = specs[0].activation == "linear"
+        self.table = StackedTable(specs) if any(s.table_bits for s in specs) else None
+        self.folding = Folding(normalised, n_out) if any(normalised) and not self.last else None
 
     mask: Tensor
     weight_limit: Tensor
@@ -66,10 +75,22 @@ class StackedDense(nn.Module):
 
     def accumulate(self, x: Tensor) -> Tensor:
         """Accumulators, before activation and output quantiser, (P, batch, n_out)."""
-        weight = quantise_weight(self.weight, self.weight_scale, self.weight_limit) * self.mask
+        weight, bias = self.folded(x if self.training else None)
+        weight = quantise_weight(weight, self.weight_scale, self.weight_limit) * self.mask
         limit = torch.as_tensor(_BIAS_LIMIT)
-        bias = quantise_weight(self.bias, self.bias_scale, limit)
+        bias = quantise_weight(bias, self.bias_scale, limit)
         return torch.baddbmm(bias, x, weight)
+
+    def folded(self, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Weights and biases with normalisation folded in, by the statistics over inputs `x` if they are given."""
+        if self.folding is None:
+            return self.weight, self.bias
+        found: tuple[Tensor, Tensor] = self.folding(self.weight, self.bias, None if x is None else self._sums(x))
+        return found
+
+    def _sums(self, x: Tensor) -> Tensor:
+        """What normalisation sees (P, batch, n_out): unquantised weights, those that are pruned left out."""
+        return torch.baddbmm(self.bias, x, self.weight * self.mask)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised outputs (P, batch, n_out) of quantised inputs (P, batch, n_in)."""
@@ -78,15 +99,17 @@ class StackedDense(nn.Module):
 
     def activate(self, accumulator: Tensor) -> Tensor:
         """Quantised activations (P, batch, n_out) of accumulators."""
-        return quantise_activation(accumulator, self.slope, self.output_scale, self.low, self.high)
+        usual = quantise_activation(accumulator, self.slope, self.output_scale, self.low, self.high)
+        return usual if self.table is None else torch.where(self.table.tabled, self.table(accumulator), usual)
 
     @torch.no_grad()
     def prune(self, progress: float) -> None:
         """Zero the smallest weights of each member, up to `progress` of its sparsity."""
+        weight, _ = self.folded()
         for member, spec in enumerate(self.specs):
             count = spec.n_weights - spec.n_nonzero
             count = round(progress * count)
-            magnitude = torch.where(self.mask[member], self.weight[member].abs(), torch.zeros(()))
+            magnitude = torch.where(self.mask[member], weight[member].abs(), torch.zeros(()))
             order = torch.argsort(magnitude.flatten(), stable=True)
             mask = torch.ones(spec.n_weights, dtype=torch.bool)
             mask[order[:count]] = False
@@ -95,31 +118,41 @@ class StackedDense(nn.Module):
     @torch.no_grad()
     def calibrate(self, x: Tensor, input_scale: Tensor) -> Tensor:
         """Choose the binary points of weights (per output), biases and outputs; return the outputs for `x`."""
-        limit = self.weight_limit
-        scale = best_scale(self.weight, -limit, limit, self.mask, (1,), _WEIGHT_TRIES)
+        if self.folding is not None:
+            self.folding.measure(self._sums(x))
+        limit, weight = self.weight_limit, self.folded()[0]
+        scale = best_scale(weight, -limit, limit, self.mask, (1,), _WEIGHT_TRIES)
         # an output without weights has no scale of its own; it must not refine the types of its whole layer
         empty = ~self.mask.any(dim=1, keepdim=True)
         coarsest = torch.where(empty, torch.inf, scale).amin(dim=2, keepdim=True)
         self.weight_scale = torch.where(empty, torch.where(coarsest.isinf(), 1.0, coarsest), scale)
-        self.bias_scale = self.weight_scale.amax(dim=2, keepdim=True) * input_scale
+        finest = self.weight_scale.amax(dim=2, keepdim=True)
+        if self.folding is not None:  # outputs of very different scales: each bias on the grid of its own products
+            finest = torch.where(self.folding.normalised, self.weight_scale, finest)
+        self.bias_scale = finest * input_scale
         hidden = self.accumulate(x)
         if self.last:
             return hidden
         everything = torch.ones((), dtype=torch.bool)
         activated = torch.maximum(hidden, hidden * self.slope)
+        if self.table is not None:
+            activated = torch.where(self.table.tabled, self.table.calibrate(hidden), activated)
         scale = best_scale(activated, self.low, self.high, everything, (1, 2), _ACTIVATION_TRIES)
         # hard tanh saturates at -1 and 1; a scale with the least error would saturate nothing and make it linear
         self.output_scale = torch.where(self.bounded, self.high + 1, scale)
+        if self.table is not None:
+            self.table.settle(self._output_type)
         return self.activate(hidden)
 
     @torch.no_grad()
-    def export(self, member: int, input_fraction: int) -> QuantisedDense:
+    def export(self, member: int) -> QuantisedDense:
         """The exact fixed-point layer of one member."""
         spec = self.specs[member]
-        scale = self.weight_scale[member]
+        scale, bias_scale = self.weight_scale[member], self.bias_scale[member]
+        weight, bias = (tensor[member] for tensor in self.folded())
         limit = self.weight_limit[member]
         # in single precision, as in training: in double precision 0.49999997 + 0.5 would round to another code
-        rounded = torch.clamp(torch.floor(self.weight[member] * scale + 0.5), -limit, limit)
+        rounded = torch.clamp(torch.floor(weight * scale + 0.5), -limit, limit)
         codes = (rounded * self.mask[member]).double().numpy()
         fraction = np.log2(scale.numpy()).astype(np.int64)
         # one type holds all outputs' binary points; codes of coarser outputs are shifted left, free in hardware
@@ -127,19 +160,19 @@ class StackedDense(nn.Module):
         widest = max(int(np.abs(shifted).max(initial=0)), 1)
         width = max(int(widest).bit_length() + 1, 2)
         weight_type = FixedPoint(True, width, width - int(fraction.max()))
-        bias_fraction = int(fraction.max()) + input_fraction
-        bias_codes = torch.floor(self.bias[member, 0] * 2.0**bias_fraction + 0.5)
-        bias_codes = torch.clamp(bias_codes, -_BIAS_LIMIT, _BIAS_LIMIT)
+        bias_fraction = round(float(torch.log2(bias_scale.max()).item()))
+        bias_codes = torch.clamp(torch.floor(bias * bias_scale + 0.5), -_BIAS_LIMIT, _BIAS_LIMIT)
+        bias_codes = (bias_codes.double() * 2.0**bias_fraction / bias_scale)[0]
         bias_width = int(bias_codes.abs().max()).bit_length() + 1
         bias_type = FixedPoint(True, max(bias_width, 2), max(bias_width, 2) - bias_fraction)
-        output_type = None
-        if not self.last:
-            output_fraction = round(float(torch.log2(self.output_scale[member]).item()))
-            bits = spec.activation_bits
-            output_type = FixedPoint(spec.activation != "relu", bits, bits - output_fraction, "RND", "SAT")
-        return QuantisedDense(
-            shifted, weight_type, bias_codes.numpy().astype(np.int64), bias_type, spec.activation, output_type
-        )
+        output_type = None if self.last else self._output_type(member)
+        table_type = None if self.table is None else self.table.type_of(member)
+        codes = bias_codes.numpy().astype(np.int64)
+        return QuantisedDense(shifted, weight_type, codes, bias_type, spec.activation, output_type, table_type)
+
+    def _output_type(self, member: int) -> FixedPoint:
+        bits, fraction = self.specs[member].activation_bits, torch.log2(self.output_scale[member])
+        return FixedPoint(self.specs[member].signed, bits, bits - round(float(fraction)), "RND", "SAT")
 
 
 def column(values: Sequence[float]) -> Tensor:

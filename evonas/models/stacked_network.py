@@ -16,6 +16,7 @@ from evonas.models.fixed_point import FixedPoint
 from evonas.models.quantised_network import QuantisedNetwork
 from evonas.models.stacked_dense import StackedDense, column
 from evonas.models.stacked_operation import StackedOperation
+from evonas.models.stacked_softmax import StackedSoftmax
 from surrogates import LayerSpec, OperationSpec
 
 if TYPE_CHECKING:
@@ -33,9 +34,20 @@ def input_type(bits: int, clip: float) -> FixedPoint:
 
 @final
 class StackedNetwork(nn.Module):
-    """P quantised networks of one topology. `generators` seed the initial weights, one per member."""
+    """P quantised networks of one topology. `generators` seed the initial weights, one per member.
 
-    def __init__(self, specs: Sequence[ModelSpec], clip: float, generators: Sequence[torch.Generator]) -> None:
+    `normalised` says which members are trained with batch normalisation. Its statistics are those of each batch in the
+    mode of training (`train()`), and those of the last calibration, which `export` has, in that of evaluation
+    (`eval()`).
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        clip: float,
+        generators: Sequence[torch.Generator],
+        normalised: Sequence[bool] = (),
+    ) -> None:
         super().__init__()
         if len({spec.topology for spec in specs}) != 1:
             raise ValueError("members of a stack must share their topology")
@@ -51,8 +63,11 @@ class StackedNetwork(nn.Module):
             layers = [part for part in parts if isinstance(part, LayerSpec)]
             operations = [part for part in parts if isinstance(part, OperationSpec)]
             if layers:
-                self.parts.append(StackedDense(layers, generators))
-                signed.append([layer.activation != "relu" for layer in layers])
+                self.parts.append(StackedDense(layers, generators, normalised))
+                signed.append([layer.signed for layer in layers])
+            elif operations[0].kind == "softmax":
+                signed.append([False] * len(specs))
+                self.parts.append(StackedSoftmax(operations, specs[0].shapes[sources[0] + 1][1]))
             else:
                 signed.append([any(signs) for signs in zip(*(signed[s + 1] for s in sources), strict=True)])
                 self.parts.append(StackedOperation(operations, signed[-1]))
@@ -118,7 +133,7 @@ class StackedNetwork(nn.Module):
             if isinstance(part, StackedDense):
                 result = part.calibrate(inputs[0], entering[0])
             else:
-                assert isinstance(part, StackedOperation)
+                assert isinstance(part, StackedOperation | StackedSoftmax)
                 result = part.calibrate(inputs, entering)
             scales.append(part.output_scale)
             return result
@@ -127,12 +142,8 @@ class StackedNetwork(nn.Module):
 
     def export(self, member: int) -> QuantisedNetwork:
         """The exact fixed-point network of one member."""
-        network = QuantisedNetwork(self.specs[member], self.input_types[member], ())
-        for index, part in enumerate(self.parts):
-            if isinstance(part, StackedDense):
-                exported: Part = part.export(member, network.entering(index).fraction)
-            else:
-                assert isinstance(part, StackedOperation)
-                exported = part.export(member)
-            network = QuantisedNetwork(network.spec, network.input_type, (*network.layers, exported))
-        return network
+        parts: list[Part] = []
+        for part in self.parts:
+            assert isinstance(part, StackedDense | StackedOperation | StackedSoftmax)
+            parts.append(part.export(member))
+        return QuantisedNetwork(self.specs[member], self.input_types[member], tuple(parts))

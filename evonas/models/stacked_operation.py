@@ -68,13 +68,17 @@ class StackedOperation(nn.Module):
             return torch.cat(list(inputs), dim=3)
         if self.kind == "add":
             return x + inputs[1]
+        if self.kind == "matmul":
+            return x @ inputs[1]
+        if self.kind == "select":
+            return x.narrow(2, self.specs[0].start, self.specs[0].length)
         return x.transpose(2, 3) if self.kind == "transpose" else x.flatten(2)[:, :, None]
 
     @torch.no_grad()
     def calibrate(self, inputs: Sequence[Tensor], scales: Sequence[Tensor]) -> Tensor:
         """Choose the binary point of the result from inputs with `scales` (P, 1, 1) steps per unit; return it."""
         result = self._join(inputs)
-        exact = torch.stack(list(scales)).amax(dim=0)
+        exact = torch.stack(list(scales)).amax(dim=0) if self.kind != "matmul" else scales[0] * scales[1]
         if self.kind == "mean":
             exact = exact * 2.0 ** halvings(inputs[0].shape[2] // self.groups)
         if not bool(self.cast.any()):

@@ -170,7 +170,7 @@ def _hover_head(candidate: CandidateState, score: str) -> list[str]:
     measured = candidate.measured.get(score)
     return [
         f"<b>candidate {candidate.candidate}</b>, generation {candidate.generation}",
-        html.escape(describe(candidate.spec)),
+        html.escape(describe(candidate.spec, candidate.norm)),
         f"validation {score} {metric_value(score, measured.value if measured else None)}",
     ]
 

@@ -121,11 +121,12 @@ def sparsity(spec: ModelSpec) -> float:
     return 1.0 - sum(layer.n_nonzero for layer in spec.weighted) / total
 
 
-def describe(spec: ModelSpec) -> str:
-    """One line about a network: topology, bits, sparsity."""
+def describe(spec: ModelSpec, norm: str = "none") -> str:
+    """One line about a network: topology, bits, sparsity, and the normalisation in training if there is one."""
     activations = activation_bits(spec)
     bits = f"weights {weight_bits(spec)} bit" + (f", activations {activations} bit" if activations != MISSING else "")
-    return f"{spec.topology}, {bits}, {percent(sparsity(spec), 0)}{NO_BREAK}% pruned"
+    normalised = "" if norm == "none" else f", {norm} normalised"
+    return f"{spec.topology}, {bits}, {percent(sparsity(spec), 0)}{NO_BREAK}% pruned{normalised}"
 
 
 def describe_target(target: HardwareTarget) -> str:

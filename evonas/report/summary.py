@@ -261,7 +261,7 @@ def _sentence(state: StudyState, design: Design) -> str:
 
 
 def _named_network(candidate: CandidateState) -> str:
-    return f"candidate {candidate.candidate}, {describe(candidate.spec)}"
+    return f"candidate {candidate.candidate}, {describe(candidate.spec, candidate.norm)}"
 
 
 def _score(state: StudyState, candidate: CandidateState, score: str) -> str:

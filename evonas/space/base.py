@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Literal, Protocol, final, get_args
 
 import numpy as np
 
@@ -24,21 +24,30 @@ if TYPE_CHECKING:
 
     from evonas.space.genes import Gene
 
+# "batch" normalises the sums of every hidden layer in training and is folded into the layer's weights and biases: the
+# hardware has no trace of it. There is no layer normalisation: its mean and deviation are those of each input, so they
+# are not constants that could be folded, and a square root and a division at run time would be needed in their place.
+Norm = Literal["none", "batch"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+
 
 @final
 @dataclass(frozen=True)
 class Phenotype:
-    """Everything that is trained, predicted and synthesised: the network and its learning rate.
+    """Everything that is trained, predicted and synthesised: the network, its learning rate and its normalisation.
 
     Equal phenotypes have equal digests; the digest is the key of caches and of the search for duplicates.
     """
 
     spec: ModelSpec
     learning_rate: float
+    norm: Norm = "none"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ConfigurationError("learning_rate", self.learning_rate, "must be positive and finite")
+        if self.norm not in NORMS:
+            raise ConfigurationError("norm", self.norm, f"must be one of {', '.join(NORMS)}")
 
     @cached_property
     def digest(self) -> str:
@@ -46,15 +55,17 @@ class Phenotype:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, fit for JSON."""
-        return {"spec": self.spec.to_dict(), "learning_rate": self.learning_rate}
+        """Plain data, fit for JSON; without a normalisation it says nothing of one."""
+        data = {"spec": self.spec.to_dict(), "learning_rate": self.learning_rate}
+        return data if self.norm == "none" else data | {"norm": self.norm}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Phenotype:
         """Read what `to_dict` wrote."""
-        if set(data) != {"spec", "learning_rate"}:
-            raise ConfigurationError("phenotype", sorted(data), "must hold spec and learning_rate and nothing else")
-        return cls(ModelSpec.from_dict(data["spec"]), float(data["learning_rate"]))
+        if set(data) - {"norm"} != {"spec", "learning_rate"}:
+            mend = "must hold spec and learning_rate, can hold norm, and nothing else"
+            raise ConfigurationError("phenotype", sorted(data), mend)
+        return cls(ModelSpec.from_dict(data["spec"]), float(data["learning_rate"]), data.get("norm", "none"))
 
 
 class SearchSpace(Protocol):

@@ -13,6 +13,10 @@ from evonas.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# of hidden layers; those that a space has unless others are asked for stand first, those behind identity are tables
+ACTIVATIONS = ("relu", "leaky_relu", "hard_tanh", "identity", "gelu", "tanh", "sigmoid")
+USUAL_ACTIVATIONS = ACTIVATIONS[:3]
+
 
 def integers(field: str, values: Sequence[Any], low: int, high: int) -> tuple[int, ...]:
     """Sorted integer choices between `low` and `high`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space.composed import AGGREGATORS, SetSpace
+from evonas.space.constituents import AGGREGATORS, SetSpace
 from evonas.space.genes import Choice, Gene
 
 if TYPE_CHECKING:

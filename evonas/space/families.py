@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from evonas.errors import ConfigurationError
+from evonas.space.attention import AttentionSpace
 from evonas.space.autoencoder import AutoencoderSpace
 from evonas.space.composed import ComposedSpace
 from evonas.space.convolution import ConvolutionSpace
@@ -17,6 +18,7 @@ from evonas.space.deep_sets import DeepSetsSpace
 from evonas.space.interaction import InteractionSpace
 from evonas.space.linear_interaction import LinearInteractionSpace
 from evonas.space.mixer import MixerSpace
+from evonas.space.readout import ReadoutSpace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,15 +26,17 @@ if TYPE_CHECKING:
 COMPOSED: dict[str, type[ComposedSpace]] = {
     space.family: space
     for space in (
+        AttentionSpace,
         AutoencoderSpace,
         ConvolutionSpace,
         DeepSetsSpace,
         InteractionSpace,
         LinearInteractionSpace,
         MixerSpace,
+        ReadoutSpace,
     )
 }
-FROM_TASK = ("constituents", "features", "n_inputs", "n_outputs", "height", "width", "image_channels")
+FROM_TASK = ("constituents", "positions", "features", "n_inputs", "n_outputs", "height", "width", "image_channels")
 
 
 def space_class(family: str) -> type[ComposedSpace]:
@@ -80,8 +84,8 @@ def fitted(
     Raises `ConfigurationError` for choices that the family does not have or cannot take.
     """
     positions, features = shape
-    known: dict[str, Any] = {"constituents": positions, "features": features, "n_inputs": positions * features}
-    known |= {"n_outputs": n_outputs, "image_channels": features}
+    known: dict[str, Any] = {"constituents": positions, "positions": positions, "features": features}
+    known |= {"n_inputs": positions * features, "n_outputs": n_outputs, "image_channels": features}
     if image is not None:
         known |= {"height": image[0], "width": image[1]}
     space = space_class(family)

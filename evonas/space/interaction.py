@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space.composed import SetSpace
+from evonas.space.constituents import SetSpace
 from evonas.space.genes import Choice, Gene
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class InteractionSpace(SetSpace):
     def draw(self, values: Mapping[str, Choice], draft: Draft) -> int:
         """Messages between all pairs, their sums beside each constituent, an aggregate of what comes of it."""
         messages = draft.layers("edge", draft.join("pairs", draft.input))
-        received = draft.join("sum", messages, groups=self.constituents, bits=int(values["message_bits"]))
+        received = draft.join("sum", messages, groups=draft.shape(draft.input)[0], bits=int(values["message_bits"]))
         nodes = draft.layers("node", draft.join("concatenate", draft.input, received))
         aggregator: Kind = values["aggregator"]  # type: ignore[assignment]  # one of AGGREGATORS
         return draft.output("output", draft.layers("head", draft.join(aggregator, nodes)), self.n_outputs)

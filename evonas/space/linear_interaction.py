@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space.composed import SetSpace
+from evonas.space.constituents import SetSpace
 from evonas.space.genes import Choice, Gene
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LinearInteractionSpace(SetSpace):
         words = draft.layers("embed", draft.input)
         for number in range(int(values["block.depth"])):
             mean = draft.join("mean", words, bits=int(values["mean_bits"]))
-            everywhere = draft.join("broadcast", mean, groups=self.constituents)
+            everywhere = draft.join("broadcast", mean, groups=draft.shape(words)[0])
             words = draft.dense(f"block{number}", draft.join("concatenate", words, everywhere))
         aggregator: Kind = values["aggregator"]  # type: ignore[assignment]  # one of AGGREGATORS
         return draft.output("output", draft.layers("head", draft.join(aggregator, words)), self.n_outputs)

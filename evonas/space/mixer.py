@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
-from evonas.space.composed import ConstituentSpace
+from evonas.space.constituents import ConstituentSpace
 from evonas.space.genes import Choice, Condition, Gene
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class MixerSpace(ConstituentSpace):
         """Embedding, blocks, head."""
         words = draft.dense("embed", draft.input)
         for number in range(int(values["blocks"])):
-            mixed = draft.dense(f"tokens{number}", draft.join("transpose", words), self.constituents)
+            mixed = draft.dense(f"tokens{number}", draft.join("transpose", words), draft.shape(words)[0])
             mixed = draft.join("transpose", mixed)
             if values["skip"] == "yes":
                 mixed = draft.join("add", mixed, words, bits=int(values["skip_bits"]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from evonas.errors import ConfigurationError
 from evonas.space import choices
-from evonas.space.base import GeneSpace, Phenotype
+from evonas.space.base import NORMS, GeneSpace, Norm, Phenotype
 from evonas.space.genes import Choice, Condition, Gene
 from evonas.space.implementations import (
     DISTRIBUTED,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-HIDDEN_ACTIVATIONS = ("relu", "leaky_relu", "hard_tanh")
-
 
 @final
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class MlpSpace(GeneSpace):
     each of which serves R weights in turn, so that the layer takes an input every R clock cycles. A network takes one
     every R cycles of its slowest layer. Sparsity saves next to nothing in a layer with R > 1, where a zero takes its
     turn like any other weight, but both may be chosen. Where distributed arithmetic is the only implementation, layers
-    have no gene for it.
+    have no gene for it. The normalisation (`evonas.space.base.Norm`) is one gene too, where there are several.
 
     Repair keeps layers alive: a layer has at least as many weights as outputs, else its sparsity is lowered to the
     nearest choice that leaves so many. A reuse factor that is not legal for the shape of its layer becomes the nearest
@@ -60,9 +58,10 @@ class MlpSpace(GeneSpace):
     activation_bits: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
     input_bits: tuple[int, ...] = (4, 5, 6, 7, 8)
     sparsity: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
-    activations: tuple[str, ...] = HIDDEN_ACTIVATIONS
+    activations: tuple[str, ...] = choices.USUAL_ACTIVATIONS
     learning_rate: tuple[float, ...] = (0.001, 0.0015, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02)
     implementations: tuple[Implementation, ...] = (DISTRIBUTED,)
+    norms: tuple[Norm, ...] = ("none",)
 
     def __post_init__(self) -> None:
         integers, floats = choices.integers, choices.floats
@@ -85,8 +84,9 @@ class MlpSpace(GeneSpace):
             "input_bits": integers("space.input_bits", self.input_bits, 1, 16),
             "sparsity": floats("space.sparsity", self.sparsity, 0.0, 1.0, "must be fractions in [0, 1), each once"),
             "learning_rate": floats("space.learning_rate", self.learning_rate, 1e-12, 1.0, small_rate),
-            "activations": choices.names("space.activations", self.activations, HIDDEN_ACTIVATIONS),
+            "activations": choices.names("space.activations", self.activations, choices.ACTIVATIONS),
             "implementations": check_implementations("space.implementations", self.implementations),
+            "norms": choices.names("space.norms", self.norms, NORMS),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -100,6 +100,8 @@ class MlpSpace(GeneSpace):
     def to_dict(self) -> dict[str, Any]:
         """The definition as plain data, fit for JSON."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        if self.norms == ("none",):  # a space that does without is the same as before
+            del plain["norms"]
         if self.implementations == (DISTRIBUTED,):  # version 1 had no other: such a space is still the same
             del plain["implementations"]
             return {"family": "mlp", "version": 1, **plain}
@@ -107,7 +109,7 @@ class MlpSpace(GeneSpace):
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
-        """Four genes for the network, four or five per hidden layer, two or three for the output layer."""
+        """Four or five genes for the network, four or five per hidden layer, two or three for the output layer."""
         low, high = self.depth
         genes = [
             Gene("depth", tuple(range(low, high + 1))),
@@ -115,6 +117,8 @@ class MlpSpace(GeneSpace):
             Gene("activation", self.activations, ordered=False),
             Gene("learning_rate", self.learning_rate),
         ]
+        if len(self.norms) > 1:
+            genes.append(Gene("norm", self.norms, ordered=False))
         for layer in range(high):
             condition = Condition("depth", tuple(range(max(layer + 1, low), high + 1))) if layer >= low else None
             for name, values in self._layer_choices.items():
@@ -159,7 +163,7 @@ class MlpSpace(GeneSpace):
             if depth >= self.depth[0]:
                 total += sum(paths[w] * allowed[w][n_widths] for w in range(n_widths)) * len(self.weight_bits)
             paths = [bits * sum(paths[v] * allowed[v][w] for v in range(n_widths)) for w in range(n_widths)]
-        return total * len(self.input_bits) * len(self.activations) * len(self.learning_rate)
+        return total * len(self.input_bits) * len(self.activations) * len(self.learning_rate) * len(self.norms)
 
     def _shapes(self) -> Iterator[tuple[tuple[int, int], int, int]]:
         """Index (n_in, n_out), inputs and outputs of every layer shape, by width; the last row is the network's input,
@@ -254,7 +258,8 @@ class MlpSpace(GeneSpace):
                 )
             )
             n_in = layers[-1].n_out
-        return Phenotype(ModelSpec(values["input_bits"], tuple(layers)), float(values["learning_rate"]))
+        spec, norm = ModelSpec(values["input_bits"], tuple(layers)), values.get("norm", self.norms[0])
+        return Phenotype(spec, float(values["learning_rate"]), norm)
 
     def encode(self, phenotype: Phenotype) -> tuple[int, ...]:
         """The canonical genome of a phenotype of this space; `ConfigurationError` names what lies outside."""
@@ -267,6 +272,7 @@ class MlpSpace(GeneSpace):
             "input_bits": spec.input_bits,
             "activation": spec.weighted[0].activation,
             "learning_rate": phenotype.learning_rate,
+            "norm": phenotype.norm,
         }
         for number, layer in enumerate(spec.weighted):
             block = f"layer{number}" if number < len(spec.layers) - 1 else "output"
@@ -283,6 +289,6 @@ class MlpSpace(GeneSpace):
             if name in self._column:
                 genome[self._column[name]] = self.index_of(name, value)
         if self.decode(tuple(genome)) != phenotype:
-            mend = "mixes activations, has an implementation that this space does not have, or has a dead layer"
+            mend = "mixes activations, has an implementation or norm that this space lacks, or has a dead layer"
             raise ConfigurationError("spec", spec.topology, mend)
         return tuple(genome)

@@ -28,6 +28,7 @@ def _row(state: CandidateState) -> dict[str, Any]:
         "dropped": state.asked.dropped,
         "failure": None if state.failure is None else state.failure.kind.value,
         "learning_rate": state.asked.phenotype["learning_rate"],
+        "norm": state.norm,
     }
     row |= {f"validation_{metric}": m.value for metric, m in state.measured.items()}
     row |= {f"test_{metric}": m.value for metric, m in state.tested.items()}

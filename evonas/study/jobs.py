@@ -17,6 +17,7 @@ from evonas.objectives import Measurement
 from surrogates import HardwareTarget, ModelSpec, Stage
 
 if TYPE_CHECKING:
+    from evonas.space.base import Norm
     from evonas.synthesis.backend import SynthesisResult
     from evonas.tasks import Task
 
@@ -44,7 +45,7 @@ class TrainedCandidate:
 
 
 def train_candidate(
-    task: Task, spec: dict[str, Any], learning_rate: float, seed: int, training: Training
+    task: Task, spec: dict[str, Any], learning_rate: float, seed: int, training: Training, norm: Norm = "none"
 ) -> TrainedCandidate | Failure:
     """Train one candidate and score its exact fixed-point form on the validation split."""
     from evonas.training.trainer import Member, train  # torch is loaded where it is needed, not in the driver
@@ -53,7 +54,7 @@ def train_candidate(
     data = task.split("train")
     if training.max_rows is not None:
         data = data.head(training.max_rows)
-    member = Member(ModelSpec.from_dict(spec), learning_rate, seed)
+    member = Member(ModelSpec.from_dict(spec), learning_rate, seed, norm)
     (result,) = train([member], data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size)
     if isinstance(result, Failure):
         return result
@@ -87,6 +88,7 @@ class SynthesisOrder:
     directory: str
     timeout_s: float
     vectors: int
+    until: Stage = Stage.SYNTHESISED
 
 
 def synthesise_candidate(task: Task, network: bytes, order: SynthesisOrder) -> SynthesisResult:
@@ -114,6 +116,6 @@ def synthesise_candidate(task: Task, network: bytes, order: SynthesisOrder) -> S
         vectors,
         order.target,
         directory,
-        until=Stage.SYNTHESISED,
+        until=order.until,
         timeout_s=order.timeout_s,
     )

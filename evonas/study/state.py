@@ -58,6 +58,11 @@ class CandidateState:
         """Number of the candidate in its study."""
         return self.asked.candidate
 
+    @property
+    def norm(self) -> str:
+        """Normalisation of the hidden layers in training (`evonas.space.base.Norm`)."""
+        return str(self.asked.phenotype.get("norm", "none"))
+
     def record(self, stage: Stage) -> SynthesisRecord | None:
         """The latest synthesis record of exactly this stage."""
         found = [r for event in self.synthesis for r in event.records if r.stage == stage]

@@ -38,12 +38,12 @@ class TrainingRound:
 
     def _job(self, state: CandidateState) -> Job:
         study, training = self._study, self._study.config.training
-        phenotype = state.asked.phenotype
+        phenotype = Phenotype.from_dict(state.asked.phenotype)
         clip = float(getattr(study.task, "clip", 4.0))
         settings = Training(training.epochs, training.batch_size, clip, training.max_rows)
         # the seed follows from the phenotype, so a result does not depend on when or where a candidate is trained
-        seed = derive(study.config.seed, "train", Phenotype.from_dict(phenotype).digest)
-        arguments = (phenotype["spec"], phenotype["learning_rate"], seed, settings)
+        seed = derive(study.config.seed, "train", phenotype.digest)
+        arguments = (phenotype.spec.to_dict(), phenotype.learning_rate, seed, settings, phenotype.norm)
         return Job(f"train-{state.candidate}", train_candidate, arguments)
 
     def _trained(self, key: str, value: Any) -> None:

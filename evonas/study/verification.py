@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from evonas.config import SpaceConfig
 from evonas.errors import ConfigurationError, Failure
 from evonas.execution import Job
 from evonas.seeding import stream
@@ -21,9 +22,10 @@ from evonas.study.forecast import synthesised_records
 from evonas.study.identity import preparation
 from evonas.study.jobs import SynthesisOrder, score, synthesise_candidate
 from surrogates import Stage
+from surrogates.layers import TABLES
 
 if TYPE_CHECKING:
-    from evonas.config import StudyConfig
+    from evonas.config import FamilyConfig, StudyConfig
     from evonas.study.state import CandidateState
     from evonas.study.study import Study
 
@@ -77,14 +79,22 @@ def _backend(config: StudyConfig) -> tuple[str, dict[str, Any]]:
     from evonas.synthesis import choose
 
     settings, wanted = config.synthesis, config.synthesis.backend
-    if config.space.family != "mlp":  # hls4ml and the vendors' tools behind it take dense networks only
+    if beyond := _beyond_hls4ml(config.space):
         if wanted not in ("auto", "openrtl"):
-            mend = f"takes multi-layer perceptrons; the family {config.space.family} needs openrtl"
+            mend = f"takes multi-layer perceptrons without activations by table; {beyond} needs openrtl"
             raise ConfigurationError("synthesis.backend", wanted, mend)
         wanted = "openrtl"
     name = choose(wanted).name
     own = {"simulator": settings.simulator} if name == "openrtl" else {"licences": settings.licences}
     return name, {"csim": settings.csim} | own
+
+
+def _beyond_hls4ml(space: SpaceConfig | FamilyConfig) -> str:
+    """What of a space neither hls4ml nor the vendors' tools behind it take; empty if they take all."""
+    if not isinstance(space, SpaceConfig):
+        return f"the family {space.family}"
+    tables = [name for name in space.activations if name in TABLES]
+    return f"the activation {tables[0]}" if tables else ""
 
 
 def _order(study: Study, candidate: int) -> SynthesisOrder:

@@ -40,12 +40,13 @@ def _load(directory: Path) -> tuple[QuantisedNetwork, Any]:
 def trace(directory: Path, target: HardwareTarget) -> None:
     """Network -> graph -> Verilog; saves the outputs of another implementation and of alkaid's interpreter.
 
-    A multi-layer perceptron goes through hls4ml's graph and is compared with torch, other families with onnxruntime.
+    A multi-layer perceptron goes through hls4ml's graph and is compared with torch; other families, and activations by
+    table, which hls4ml rounds otherwise, do without it and are compared with onnxruntime.
     """
     from evonas.synthesis import openrtl
 
     network, inputs = _load(directory)
-    if network.spec.is_chain:
+    if network.fits_hls4ml:
         from evonas.synthesis import _hls4ml
 
         graph = _hls4ml.read(_hls4ml.convert(network, target, directory / "hls4ml", "OpenRTL"))

@@ -19,7 +19,9 @@ from surrogates.shared_multipliers import BLOCK_RAM_WORDS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from evonas.models.operations import QuantisedOperation
     from evonas.models.quantised_network import QuantisedNetwork
+    from evonas.models.softmax import Softmax
 
 SLOPES = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}
 
@@ -35,7 +37,7 @@ def lower(network: QuantisedNetwork) -> g.Graph:
             nodes += _layer(f"layer{index}", inputs, part, spec, network.entering(index))
         else:
             shapes = [network.spec.shapes[source + 1] for source in sources]
-            nodes.append(_operation(f"{part.spec.kind}{index}", inputs, part.spec, shapes, network.exact_types[index]))
+            nodes.append(_operation(f"{part.spec.kind}{index}", inputs, part, shapes, network.exact_types[index]))
             nodes[-1] = replace(nodes[-1], result=network.result_types[index + 1])
         names.append(nodes[-1].name)
     return g.Graph(tuple(nodes), (names[-1],))
@@ -52,7 +54,7 @@ def _layer(
         name,
         inputs,
         size,
-        result if slope is None else accumulator,
+        layer.table_type or (result if slope is None else accumulator),
         gather=_reads(spec)[None],
         weight=layer.weight[None],
         bias=layer.bias[None, None],
@@ -60,6 +62,9 @@ def _layer(
         accumulator=accumulator,
         **_implementation(spec),
     )
+    if layer.table_type is not None:
+        scale, offset = 2.0**layer.table_type.fraction, len(layer.table) // 2
+        return [linear, g.Table(f"{name}_{layer.activation}", (name,), size, result, scale, offset, layer.table)]
     if slope is None:
         return [linear]
     return [linear, g.Rectify(f"{name}_{layer.activation}", (name,), size, result, slope=np.full(size, slope))]
@@ -85,11 +90,12 @@ def _implementation(spec: LayerSpec) -> dict[str, Any]:
 def _operation(
     name: str,
     inputs: tuple[str, ...],
-    spec: OperationSpec,
+    operation: QuantisedOperation,
     shapes: list[tuple[int, int]],
     exact: FixedPoint,
 ) -> g.Node:
     """An operation whose result has every bit, of type `exact`."""
+    spec = operation.spec
     shape = spec.shape(*shapes)
     size = shape[0] * shape[1]
     if spec.kind in ("sum", "mean"):
@@ -97,6 +103,10 @@ def _operation(
     if spec.kind == "max":
         gather = _grouped(shapes[0], spec.groups).reshape(size, -1)
         return g.Pool(name, inputs, size, exact, "max", gather, np.full(size, gather.shape[1]), exact)
+    if spec.kind == "matmul":
+        return _matmul(name, inputs, shapes[0], shapes[1], exact)
+    if spec.kind == "softmax":
+        return _softmax(name, inputs, operation.softmax(shape[1]), np.arange(size).reshape(shape))
     if spec.kind == "add":
         return g.Merge(name, inputs, size, exact, "add")
     return g.Rearrange(name, inputs, size, exact, gather=_order(spec, shapes).ravel())
@@ -128,6 +138,31 @@ def _sum(
     )
 
 
+def _matmul(
+    name: str, inputs: tuple[str, ...], first: tuple[int, int], second: tuple[int, int], exact: FixedPoint
+) -> g.Contract:
+    """Rows of the first operand times columns of the second."""
+    rows, columns = np.arange(first[0] * first[1]).reshape(first), np.arange(second[0] * second[1]).reshape(second).T
+    left, right = np.repeat(rows, second[1], axis=0), np.tile(columns, (first[0], 1))
+    return g.Contract(name, inputs, len(left), exact, left, right, accumulator=exact)
+
+
+def _softmax(name: str, inputs: tuple[str, ...], softmax: Softmax, rows: NDArray[np.int64]) -> g.Softmax:
+    return g.Softmax(
+        name,
+        inputs,
+        rows.size,
+        softmax.exact_type,
+        "stable",
+        rows,
+        difference=softmax.difference,
+        accumulator=softmax.accumulator,
+        total=softmax.total,
+        exp=softmax.exp,
+        inverse=softmax.inverse,
+    )
+
+
 def _order(spec: OperationSpec, shapes: list[tuple[int, int]]) -> NDArray[np.int64]:
     """Which word of all inputs, one after the other, stands where in what only rearranges."""
     (positions, channels), words = shapes[0], np.arange(sum(n * c for n, c in shapes))
@@ -139,4 +174,6 @@ def _order(spec: OperationSpec, shapes: list[tuple[int, int]]) -> NDArray[np.int
         return np.repeat(first, spec.groups, axis=0)
     if spec.kind == "concatenate":
         return np.concatenate([first, words[first.size :].reshape(shapes[1])], axis=1)
+    if spec.kind == "select":
+        return first[spec.start : spec.start + spec.length]
     return first.T if spec.kind == "transpose" else first

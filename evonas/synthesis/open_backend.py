@@ -115,7 +115,7 @@ def _trace(job: DesignJob, tool_version: str) -> Figures:
     rtl = job.path("verilog")
     shutil.rmtree(rtl, ignore_errors=True)
     peak = job.call("trace")
-    job.compare("torch" if job.network.spec.is_chain else "onnxruntime", job.saved("other_outputs.npy"))
+    job.compare("torch" if job.network.fits_hls4ml else "onnxruntime", job.saved("other_outputs.npy"))
     job.compare("alkaid's interpreter", job.saved("alkaid_outputs.npy"))
     job.files["verilog"] = rtl
     figures = Figures.read(rtl)
@@ -133,7 +133,7 @@ def _trace(job: DesignJob, tool_version: str) -> Figures:
 def _synthesise(job: DesignJob, tool_version: str, csim: CSim, simulator: str, figures: Figures) -> None:
     """Verilog to cells, after comparing the C and the clock by clock simulation: the SYNTHESISED record."""
     began = time.monotonic()
-    peak = job.write_hls4ml(csim) if job.network.spec.is_chain else 0  # hls4ml has no part in other families
+    peak = job.write_hls4ml(csim) if job.network.fits_hls4ml else 0  # hls4ml has no part in the others
     job.progress("RTL simulation")
     rtl, folder = job.path("verilog"), job.path("yosys")
     job.files["log"] = folder / "simulation.log"

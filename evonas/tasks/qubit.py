@@ -126,7 +126,8 @@ def qubit(
     Parameters:
         source: `simulated`, or the folder of the public files.
         window_start, window_size: which samples the network reads; size None: all to the end. The default is that of
-            the published networks, 400 samples from the 100th.
+            the published networks, 400 samples from the 100th. A search over windows (`evonas.space.readout`) counts
+            in the positions that are handed over: give it whole traces, start 0 and all 770 samples.
         decimation: so many samples in a row are averaged; it must divide the window. 1 leaves them as they are.
         n_traces: how many traces; drawn at random from the files.
         samples: per simulated trace, 770 by default.

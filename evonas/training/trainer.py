@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evonas.models.quantised_network import QuantisedNetwork
+    from evonas.space.base import Norm
     from evonas.tasks.base import Split
     from surrogates import ModelSpec
 
@@ -35,11 +36,12 @@ _FREEZE_FROM = 0.7  # binary points no longer move from here on
 @final
 @dataclass(frozen=True)
 class Member:
-    """One candidate to train: network, learning rate and its own seed."""
+    """One candidate to train: network, learning rate, its own seed, and normalisation of the hidden layers."""
 
     spec: ModelSpec
     learning_rate: float
     seed: int
+    norm: Norm = "none"
 
 
 @final
@@ -80,7 +82,7 @@ def _fit(
     members: Sequence[Member], data: Split, clip: float, epochs: int, batch_size: int
 ) -> tuple[StackedNetwork, list[float]]:
     generators = [torch.Generator().manual_seed(m.seed) for m in members]
-    stack = StackedNetwork([m.spec for m in members], clip, generators)
+    stack = StackedNetwork([m.spec for m in members], clip, generators, [m.norm == "batch" for m in members])
     inputs = stack.quantise_input(torch.from_numpy(data.x)[None])  # (P, n, n_in), quantised once
     wanted = torch.from_numpy(data.y)
     batch_size = min(batch_size, len(data))
@@ -92,6 +94,7 @@ def _fit(
         stack.prune(_pruned(fraction))
         if epoch == 0 or fraction < _FREEZE_FROM:
             stack.calibrate(inputs[:, :_CALIBRATION_ROWS])
+            stack.train((epoch + 1) / epochs < _FREEZE_FROM)  # from the last calibration on, its statistics stay
         order = torch.stack([torch.randperm(len(data), generator=g) for g in generators])
         shuffled, targets = torch.stack([x[rows] for x, rows in zip(inputs, order, strict=True)]), wanted[order]
         losses = torch.zeros(len(members))

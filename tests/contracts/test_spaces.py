@@ -9,19 +9,26 @@ import pytest
 
 from evonas.errors import ConfigurationError
 from evonas.space import MlpSpace, Phenotype, crossover, mutate
+from evonas.space.attention import AttentionSpace
 from evonas.space.autoencoder import AutoencoderSpace
 from evonas.space.convolution import ConvolutionSpace
 from evonas.space.deep_sets import DeepSetsSpace
 from evonas.space.interaction import InteractionSpace
 from evonas.space.linear_interaction import LinearInteractionSpace
 from evonas.space.mixer import MixerSpace
+from evonas.space.readout import ReadoutSpace
 
 JETS = {"constituents": 4, "features": 3, "n_outputs": 5}
 SMALL = {
     "weight_bits": (4,), "activation_bits": (4,), "input_bits": (6,), "sparsity": (0.0, 0.8), "activations": ("relu",),
     "learning_rate": (0.01,),
 }  # fmt: skip
+TINY_HEADS = {
+    "embed_depth": (1, 1), "blocks": (1, 1), "heads": (1, 2), "head_width": (1, 2), "head_depth": (0, 0),
+    "channels": (2,), "widths": (2,), "aggregators": ("mean",),
+}  # fmt: skip
 TINY_IMAGES = {"stem": (2,), "blocks": (0, 1), "channels": (2,), "kernels": (1, 3), "head_depth": (0, 0)}
+TINY_SETS = {**SMALL, "phi_depth": (1, 1), "rho_depth": (1, 2), "widths": (2,), "bottleneck": (4,)}
 SPACES = {
     "deep sets": DeepSetsSpace(**JETS),
     "tiny deep sets": DeepSetsSpace(**JETS, **SMALL, phi_depth=(1, 2), rho_depth=(1, 1), widths=(2,), bottleneck=(4,)),
@@ -29,9 +36,44 @@ SPACES = {
     "linear interaction": LinearInteractionSpace(**JETS),
     "mixer": MixerSpace(**JETS),
     "tiny mixer": MixerSpace(**JETS, **SMALL, blocks=(1, 2), head_depth=(0, 0), channels=(2,)),
+    "attention": AttentionSpace(**JETS),
+    "tiny attention": AttentionSpace(**JETS, **SMALL, **TINY_HEADS),
     "autoencoder": AutoencoderSpace(n_inputs=12),
     "convolution": ConvolutionSpace(height=9, width=9, n_outputs=2, kernels=(1, 3, 5)),
+    "convolution and attention": ConvolutionSpace(height=9, width=9, n_outputs=2, block_kinds=("conv", "attention")),
+    "tiny attention of images": ConvolutionSpace(
+        height=4,
+        width=4,
+        n_outputs=2,
+        **{**SMALL, **TINY_IMAGES, "kernels": (1,)},
+        block_kinds=("conv", "attention"),
+        attention_hidden=(1, 2),
+    ),
+    "only attention of images": ConvolutionSpace(
+        height=4, width=4, n_outputs=2, **SMALL, **TINY_IMAGES, block_kinds=("attention",), attention_hidden=(1, 2)
+    ),
     "tiny convolution": ConvolutionSpace(height=4, width=4, n_outputs=2, **SMALL, **TINY_IMAGES),
+    "readout": ReadoutSpace(positions=40, features=2, n_outputs=2),
+    "tiny readout": ReadoutSpace(
+        positions=8,
+        features=2,
+        n_outputs=2,
+        **{**SMALL, "activations": ("relu", "hard_tanh"), "depth": (0, 1)},
+        window_start=(0, 3),
+        window_size=(4, 8),
+        decimation=(1, 2),
+        widths=(2,),
+        norms=("none", "batch"),
+    ),
+    "deep sets on a part of the input": DeepSetsSpace(
+        **JETS, **TINY_SETS, constituents_used=(2, 3, 4), features_used=(1, 3)
+    ),
+    "shared deep sets": DeepSetsSpace(**JETS, implementations=("distributed_arithmetic", 1, 2, 4, 8, 16)),
+    "tiny shared deep sets": DeepSetsSpace(**JETS, **TINY_SETS, implementations=("distributed_arithmetic", 2, 3)),
+    "normalised deep sets": DeepSetsSpace(**JETS, norms=("batch",)),
+    "smooth deep sets": DeepSetsSpace(**JETS, norms=("none", "batch"), activations=("relu", "gelu", "identity")),
+    "smooth": MlpSpace(16, 5, norms=("none", "batch"), activations=("relu", "gelu", "tanh", "sigmoid", "identity")),
+    "normalised": MlpSpace(16, 5, norms=("batch",)),
     "default": MlpSpace(16, 5),
     "deep": MlpSpace(8, 1, depth=(2, 4), widths=(2, 64), sparsity=(0.0, 0.5, 0.99)),
     "fixed depth": MlpSpace(10, 3, depth=(2, 2), widths=(4, 8)),
@@ -41,6 +83,9 @@ SPACES = {
     "always shared": MlpSpace(16, 5, (1, 3), widths=(4, 6, 12), implementations=(1, 3, 16)),
     "tiny shared": MlpSpace(
         4, 2, (1, 2), (4, 6), (2,), (4,), (8,), (0.0, 0.6), ("relu",), (0.01,), ("distributed_arithmetic", 2, 3, 24)
+    ),
+    "tiny smooth": MlpSpace(
+        4, 2, (1, 2), (4,), (2,), (4,), (8,), (0.0,), ("relu", "gelu"), (0.01,), norms=("none", "batch")
     ),
 }
 

@@ -106,7 +106,7 @@ def install(setattr_: Callable[..., None], backend: InstantBackend, *, training:
 
 
 def instant_training(
-    task: Any, spec: dict[str, Any], learning_rate: float, seed: int, training: Training
+    task: Any, spec: dict[str, Any], learning_rate: float, seed: int, training: Training, norm: str = "none"
 ) -> TrainedCandidate | Failure:
     """As `train_candidate`, with weights drawn from the seed."""
     task.split("train")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from fakes.families import FAMILIES
 
 from evonas.config import FamilyConfig, SpaceConfig, load_config, resolve, restore
 from evonas.errors import ConfigurationError
-from evonas.space.families import options
+from evonas.space.families import fitted, options
+from evonas.space.published_readout import qick_readout
+
+QUBIT = Path(__file__).parents[2] / "experiments" / "qubit" / "experiment.toml"
 
 
 def refused(space):
@@ -48,6 +52,18 @@ def test_fields_of_a_family_can_be_set_from_the_command_line(tmp_path):
     assert section.choices["phi_depth"] == (1, 1)
 
 
+@pytest.mark.parametrize("preset", ["small", "full"])
+def test_the_windows_of_the_qubit_experiment_fit_its_traces(preset):
+    config = load_config(QUBIT, [f"preset={preset}"])
+    options = config.task.options
+    positions = options["window_size"] // options["decimation"]
+    space = fitted(config.space.family, config.space.choices, (positions, 2), 2)
+    assert options["window_start"] == 0
+    assert space.window_start[-1] + space.window_size[0] <= positions
+    assert space.window_size[-1] > 0.9 * positions or preset == "full"
+    assert qick_readout(options["decimation"], options["window_size"]).input_shape == (positions, 2)
+
+
 def test_an_import_path_is_a_family():
     section = resolve({"space": {"family": "evonas.space.mixer:MixerSpace", "channels": [4]}}).space
     assert section.choices == options("mixer") | {"channels": (4,)}
@@ -56,7 +72,7 @@ def test_an_import_path_is_a_family():
 @pytest.mark.parametrize(
     ("space", "field", "value", "mend"),
     [
-        ({"family": "cnn"}, "space.family", "cnn", "must be one of mlp, autoencoder"),
+        ({"family": "cnn"}, "space.family", "cnn", "must be one of mlp, attention"),
         ({"family": 3}, "space.family", 3, "string"),
         ({"family": ["deep_sets"]}, "space.family", ["deep_sets"], "string"),
         ({"family": "deep_sets", "width": [3]}, "space.width", [3], "no such field; deep_sets has activation_bits"),

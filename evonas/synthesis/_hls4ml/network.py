@@ -38,8 +38,8 @@ FLOAT32_BITS = 24  # torch hands parameters to hls4ml in single precision
 def torch_model(network: QuantisedNetwork) -> torch.nn.Sequential:
     """The network as plain torch layers with quantised weights, in float64.
 
-    Hard tanh has no layer: it is the saturating type of the result. Rounding to the output types is not part of the
-    torch model; hls4ml does it.
+    Hard tanh and identity have no layer: they are the saturating type of the result. Rounding to the output types is
+    not part of the torch model; hls4ml does it.
     """
     layers: OrderedDict[str, torch.nn.Module] = OrderedDict()
     for index, layer in enumerate(network.weighted):
@@ -53,7 +53,7 @@ def torch_model(network: QuantisedNetwork) -> torch.nn.Sequential:
             layers[f"relu_{index}"] = torch.nn.ReLU()
         elif layer.activation == "leaky_relu":
             layers[f"leaky_{index}"] = torch.nn.LeakyReLU(LEAKY_SLOPE)
-        elif layer.activation not in ("hard_tanh", "linear"):
+        elif layer.activation not in ("hard_tanh", "identity", "linear"):
             raise ToolError(FailureKind.UNSUPPORTED, f"no hardware form of the activation {layer.activation!r}")
     return torch.nn.Sequential(layers)
 
@@ -87,6 +87,9 @@ def check_supported(network: QuantisedNetwork) -> None:
         message = f"{network.spec.topology}: hls4ml takes multi-layer perceptrons only; the backend openrtl takes all"
         raise ToolError(FailureKind.UNSUPPORTED, message)
     for index, layer in enumerate(network.weighted):
+        if layer.table_type is not None:
+            message = f"the table of layer {index}'s {layer.activation} is not hls4ml's; the backend openrtl takes it"
+            raise ToolError(FailureKind.UNSUPPORTED, message)
         for what, codes in (("weights", layer.weight_codes), ("biases", layer.bias_codes)):
             if np.abs(codes).max(initial=0) >= 2**FLOAT32_BITS:
                 message = f"the {what} of layer {index} need more than {FLOAT32_BITS} bits"

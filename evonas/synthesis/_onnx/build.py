@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from evonas.models.fixed_point import FixedPoint, QuantisedDense
     from evonas.models.quantised_network import QuantisedNetwork
+    from evonas.models.softmax import Softmax
     from surrogates.layers import Shape
 
 OPSET = 17
@@ -103,6 +104,8 @@ class _Builder:
         x = self.add("Add", x, self.constant(f"bias_{index}", layer.bias))
         if layer.activation == "relu":
             return self.add("Relu", x)
+        if layer.table_type is not None:  # negative codes count from the end
+            return self.looked_up(x, layer.table_type, np.roll(layer.table, len(layer.table) // 2))
         return self.leaky_relu(x) if layer.activation == "leaky_relu" else x
 
     def operation(self, operation: QuantisedOperation, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
@@ -122,9 +125,28 @@ class _Builder:
             return self.add("Tile", x, self.integers([1, spec.groups, 1]))
         if spec.kind == "transpose":
             return self.add("Transpose", x, perm=[0, 2, 1])
+        if spec.kind == "matmul":
+            return self.add("MatMul", *inputs)
+        if spec.kind == "softmax":
+            return self.softmax(operation.softmax(channels), x)
+        if spec.kind == "select":
+            bounds = [self.integers([bound]) for bound in (spec.start, spec.start + spec.length, 1)]
+            return self.add("Slice", x, *bounds)
         if spec.kind == "flatten":
             return self.reshaped(x, 1, positions * channels)
         return self.add("Concat", *inputs, axis=2) if spec.kind == "concatenate" else self.add("Add", *inputs)
+
+    def softmax(self, softmax: Softmax, x: str) -> str:
+        """Over the last axis: the differences and their sum become codes, which look up two tables."""
+        largest = self.add("ReduceMax", x, axes=[2], keepdims=1)
+        exps = self.looked_up(self.add("Sub", largest, x), softmax.difference, softmax.exp)
+        total = self.add("ReduceSum", exps, self.integers([2]), keepdims=1)
+        return self.add("Mul", exps, self.looked_up(total, softmax.total, softmax.inverse))
+
+    def looked_up(self, x: str, kind: FixedPoint, table: NDArray[np.float64]) -> str:
+        """The word of the table at the code of x, which is quantised to `kind`."""
+        codes = self.add("Cast", self.scaled(self.quantise(x, kind), 1 / kind.lsb), to=TensorProto.INT64)
+        return self.add("Gather", self.constant(f"table_{len(self.nodes)}", table), codes)
 
 
 def precision(network: QuantisedNetwork) -> type[np.float32 | np.float64]:

@@ -30,8 +30,29 @@ CASES = [
     (OperationSpec("add"), [(6, 3), (6, 3)]),
     (OperationSpec("transpose"), [(6, 3)]),
     (OperationSpec("flatten"), [(6, 3)]),
+    (OperationSpec("select", start=2, length=3), [(6, 3)]),
+    (OperationSpec("select", length=1), [(6, 3)]),
+    (OperationSpec("matmul"), [(6, 3), (3, 2)]),
+    (OperationSpec("matmul"), [(1, 4), (4, 1)]),
 ]
 IDS = [f"{spec.label} of {shapes}" for spec, shapes in CASES]
+
+
+def reduced(spec, x):
+    """A sum, mean or maximum over positions, word by word."""
+    positions, channels = len(x), len(x[0])
+    terms = positions // spec.groups
+    divisor = 1
+    while divisor < terms:
+        divisor *= 2
+    result = []
+    for group in range(spec.groups):
+        row = []
+        for channel in range(channels):
+            words = [x[group * terms + term][channel] for term in range(terms)]
+            row.append(max(words) if spec.kind == "max" else sum(words) / (divisor if spec.kind == "mean" else 1))
+        result.append(row)
+    return result
 
 
 def by_loops(spec, tables):
@@ -39,18 +60,10 @@ def by_loops(spec, tables):
     x = tables[0]
     positions, channels = len(x), len(x[0])
     if spec.kind in ("sum", "mean", "max"):
-        terms = positions // spec.groups
-        divisor = 1
-        while divisor < terms:
-            divisor *= 2
-        result = []
-        for group in range(spec.groups):
-            row = []
-            for channel in range(channels):
-                words = [x[group * terms + term][channel] for term in range(terms)]
-                row.append(max(words) if spec.kind == "max" else sum(words) / (divisor if spec.kind == "mean" else 1))
-            result.append(row)
-        return result
+        return reduced(spec, x)
+    if spec.kind == "matmul":
+        columns = list(zip(*tables[1], strict=True))
+        return [[sum(a * b for a, b in zip(row, column, strict=True)) for column in columns] for row in x]
     if spec.kind == "pairs":
         return [x[a] + x[b] for a in range(positions) for b in range(positions) if a != b]
     if spec.kind == "broadcast":
@@ -61,6 +74,8 @@ def by_loops(spec, tables):
         return [[p + q for p, q in zip(a, b, strict=True)] for a, b in zip(*tables, strict=True)]
     if spec.kind == "transpose":
         return [[x[position][channel] for position in range(positions)] for channel in range(channels)]
+    if spec.kind == "select":
+        return x[spec.start : spec.start + spec.length]
     return [[word for row in x for word in row]]
 
 
@@ -95,8 +110,8 @@ def test_the_exact_type_holds_every_bit_and_none_too_many(spec, shapes, seed, da
         width = data.draw(bits)
         kinds.append(FixedPoint(data.draw(signs), width, width - data.draw(fractions)))
     operation = QuantisedOperation(spec)
-    kind = operation.exact_type(shapes[0][0], *kinds)
-    assert operation.result_type(shapes[0][0], *kinds) == kind
+    kind = operation.exact_type(shapes[0], *kinds)
+    assert operation.result_type(shapes[0], *kinds) == kind
     extremes = [[np.full((1, *s), end) for end in (k.low, k.high)] for s, k in zip(shapes, kinds, strict=True)]
     for inputs in [*itertools.product(*extremes), tuple(words(shapes, kinds, seed))]:
         result = operation.forward(*inputs)
@@ -113,13 +128,13 @@ def test_the_result_is_cast(spec, shapes, output):
     inputs = words(shapes, KINDS)
     exact = QuantisedOperation(spec).forward(*inputs)
     np.testing.assert_array_equal(QuantisedOperation(spec, output).forward(*inputs), output.quantise(exact))
-    assert QuantisedOperation(spec, output).result_type(shapes[0][0], *KINDS) == output
+    assert QuantisedOperation(spec, output).result_type(shapes[0], *KINDS) == output
 
 
-@pytest.mark.parametrize("kind", ["sum", "mean", "add"])
+@pytest.mark.parametrize("kind", ["sum", "mean", "add", "matmul"])
 def test_members_of_a_stack_cut_to_their_own_bits(kind):
     bits, signed = (0, 3, 5, 14), (True, True, False, True)
-    shapes = [(6, 2)] * (2 if kind == "add" else 1)
+    shapes = {"add": [(6, 2), (6, 2)], "matmul": [(6, 2), (2, 3)]}.get(kind, [(6, 2)])
     stack = StackedOperation([OperationSpec(kind, 1, b) for b in bits], signed)
     kinds = [FixedPoint(sign, 6, 3) for sign in signed]
     inputs = [np.stack([words([shape], [k], seed)[0] for k in kinds]) for seed, shape in enumerate(shapes)]
@@ -131,7 +146,7 @@ def test_members_of_a_stack_cut_to_their_own_bits(kind):
         operation = stack.export(member)
         expected = operation.forward(*(x[member] for x in inputs))
         np.testing.assert_array_equal(calibrated[member].double().numpy(), expected)
-        exact = operation.exact_type(6, *[kinds[member]] * len(inputs))
+        exact = operation.exact_type(shapes[0], *[kinds[member]] * len(inputs))
         assert stack.output_scale[member].item() <= 1 / exact.lsb
         if b == 0:
             assert operation.output_type is None

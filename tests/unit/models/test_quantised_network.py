@@ -114,3 +114,13 @@ def test_multi_layer_perceptrons_keep_their_digests():
         "50966025561bc564206614a3a115ef14131c72367c16cc4b3edb07ed7bd13c96",
         "9a720e05cdddf94c07e3e6c88eab085ec91f239408e22bb9d00f0dc3ecefd615",
     ]
+
+
+@pytest.mark.parametrize("family", ["attention", "deep_sets", "interaction", "linear_interaction"])
+def test_the_order_of_a_set_does_not_matter(family):
+    space = narrow_space(family)
+    network = untrained([space.decode(space.sample(3, np.random.default_rng(1))[2]).spec], [7]).export(0)
+    x = inputs(network.spec, 50, np.random.default_rng(0))
+    other = x.reshape(50, *network.spec.input_shape)[:, ::-1].reshape(50, -1)
+    np.testing.assert_array_equal(network.predict(other), network.predict(x))
+    assert not np.array_equal(network.input_type.quantise(other), network.input_type.quantise(x))

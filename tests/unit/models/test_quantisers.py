@@ -92,7 +92,7 @@ def test_hard_tanh_saturates_at_one_and_relu_where_the_error_is_least():
     layer = StackedDense(specs, [torch.Generator().manual_seed(1)] * 3)
     x = torch.randn(3, 500, 8, generator=torch.Generator().manual_seed(2)) * 20
     outputs = layer.calibrate(x, torch.ones(3, 1, 1))
-    types = [layer.export(member, 0).output_type for member in range(3)]
+    types = [layer.export(member).output_type for member in range(3)]
     assert (types[0].low, types[0].high) == (-1.0, 1.0 - types[0].lsb)
     assert (outputs[0].abs() >= 1 - types[0].lsb).float().mean() > 0.5  # else it would be a linear layer
     assert types[1].high > 8

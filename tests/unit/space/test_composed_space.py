@@ -10,7 +10,8 @@ from typing import final
 
 import numpy as np
 import pytest
-from fakes.families import FAMILIES, space_of
+from fakes.families import FAMILIES, TASKS, every_gene, space_of
+from fakes.families import SHARED as SHARED_MULTIPLIERS
 
 from evonas.errors import ConfigurationError
 from evonas.space import ComposedSpace, Condition, Gene, Phenotype, choices
@@ -127,8 +128,8 @@ def test_the_size_of_a_large_space_is_a_bound_from_above(family):
 @pytest.mark.parametrize(
     ("family", "mend"),
     [
-        ("cnn", "must be one of mlp, autoencoder"),
-        ("mlp", "must be one of mlp, autoencoder"),
+        ("cnn", "must be one of mlp, attention"),
+        ("mlp", "must be one of mlp, attention"),
         ("", "must be one of mlp"),
         ("nothing.here:Space", "cannot be imported: No module named"),
         (":Space", "cannot be imported"),
@@ -198,6 +199,8 @@ SHARED = [
     ({"activations": ("linear",)}, "space.activations", "linear"),
     ({"activations": "relu"}, "space.activations", "relu"),
     ({"learning_rate": (0.01, 0.01)}, "space.learning_rate", 0.01),
+    ({"implementations": ("lut",)}, "space.implementations", "lut"),
+    ({"implementations": (2, 4)}, "space.implementations", (2, 4)),
 ]
 
 
@@ -228,6 +231,9 @@ def test_a_wrong_choice_is_named(family, change, field, value):
         ("mixer", {"channels": (True,)}, "space.channels", True),
         ("mixer", {"blocks": (1, 33)}, "space.blocks", 33),
         ("mixer", {"head_depth": (-1, 1)}, "space.head_depth", -1),
+        ("attention", {"heads": (0, 1)}, "space.heads", 0),
+        ("attention", {"skips": ("maybe",)}, "space.skips", "maybe"),
+        ("attention", {"blocks": (0, 1)}, "space.blocks", 0),
         ("autoencoder", {"latent": (2, 8)}, "space.latent", (2, 8)),
         ("autoencoder", {"encoder_depth": (-1, 1)}, "space.encoder_depth", -1),
         ("convolution", {"stem_kernel": 7}, "space.stem_kernel", 7),
@@ -236,6 +242,19 @@ def test_a_wrong_choice_is_named(family, change, field, value):
         ("convolution", {"kernels": (3, 5)}, "space.kernels", (3, 5)),
         ("convolution", {"stem": (0,)}, "space.stem", 0),
         ("convolution", {"blocks": (0, 9)}, "space.blocks", 9),
+        ("convolution", {"block_kinds": ("conv", "none")}, "space.block_kinds", "none"),
+        ("convolution", {"attention_hidden": (0,)}, "space.attention_hidden", 0),
+        ("deep_sets", {"constituents_used": (0, 4)}, "space.constituents_used", 0),
+        ("deep_sets", {"constituents_used": (4, 7)}, "space.constituents_used", 7),
+        ("mixer", {"constituents_used": 4}, "space.constituents_used", 4),
+        ("interaction", {"features_used": (4,)}, "space.features_used", 4),
+        ("interaction", {"constituents_used": (1, 2)}, "space", "interaction"),  # no pairs of one
+        ("readout", {"decimation": (1, 3, 8)}, "space.decimation", (1, 3, 8)),
+        ("readout", {"window_size": (2, 8)}, "space.window_size", 2),
+        ("readout", {"window_size": (8, 20)}, "space.window_size", 20),
+        ("readout", {"window_start": (0, 13)}, "space.window_start", 13),
+        ("readout", {"window_start": 4}, "space.window_start", 4),
+        ("readout", {"depth": (-1, 2)}, "space.depth", -1),
     ],
 )
 def test_a_wrong_choice_of_a_family_is_named(family, change, field, value):
@@ -321,9 +340,111 @@ def test_families_draw_what_they_are_named_for():
     assert found == set()
     assert all(spec.n_outputs == spec.n_inputs == 12 and spec.is_chain for spec in specs)
     assert all(min(layer.n_out for layer in spec.weighted) in (2, 3, 4, 6) for spec in specs)
+    specs, found = kinds(space_of("attention"))
+    assert {"transpose", "matmul", "softmax", "add", "concatenate", "mean", "max", "sum"} == found
+    assert all(part.activation == "identity" for spec in specs for part in projections(spec))
     specs, found = kinds(space_of("convolution"))
     assert found == {"flatten"}
     assert all(spec.layers[0].kind == "conv" for spec in specs)
+
+
+def projections(spec):
+    """The layers whose words scores and values are products of."""
+    products = [spec.sources[index] for index, part in enumerate(spec.layers) if part.label == "matmul"]
+    ends = {spec.sources[end][0] if spec.layers[end].label == "transpose" else end for pair in products for end in pair}
+    return [spec.layers[end] for end in ends if isinstance(spec.layers[end], LayerSpec)]
+
+
+def test_a_block_of_an_image_is_two_convolutions_or_attention():
+    space = space_of("convolution", block_kinds=("conv", "attention"), attention_hidden=(1, 2), channels=(2, 4))
+    seen = set()
+    for genome in space.sample(200, np.random.default_rng(3)):
+        spec = space.decode(genome).spec
+        values = {gene.name: gene.choices[index] for gene, index in zip(space.genes, genome, strict=True)}
+        wanted = [values[f"block{number}.kind"] for number in range(values["blocks"])]
+        assert sum(part.label == "softmax" for part in spec.layers) == wanted.count("attention")
+        assert sum(isinstance(part, LayerSpec) and part.kind == "conv" for part in spec.layers) == (
+            1 + 2 * wanted.count("conv")
+        )
+        seen.add(tuple(wanted))
+    assert len(seen) == 1 + 2 + 4 + 8
+    assert not {"block0.kind", "block0qkv.width"} & {gene.name for gene in space_of("convolution").genes}
+
+
+def test_attention_over_a_large_image_is_refused_before_a_search_begins():
+    task, channels = ((20 * 20, 1), 2, (20, 20)), {"stem": (4,), "channels": (2, 4)}
+    fitted("convolution", channels, *task)
+    with pytest.raises(ConfigurationError, match="more than 65,536 words"):  # 18 x 18 positions, squared
+        fitted("convolution", channels | {"block_kinds": ("conv", "attention")}, *task)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if "constituents_used" in options(family)])
+def test_a_network_reads_the_first_constituents_and_features(family):
+    space = space_of(family, constituents_used=(2, 3, *range(4, TASKS[family][0][0] + 1)), features_used=(1, 3))
+    found = set()
+    for spec in kinds(space)[0]:
+        selected = [part for part in spec.layers if isinstance(part, OperationSpec) and part.kind == "select"]
+        assert {part.start for part in selected} <= {0}
+        found.add(len(selected))
+        of_channels = [part for part in selected if spec.layers[spec.layers.index(part) - 1].kind == "transpose"]
+        assert {part.length for part in of_channels} <= {1}
+    assert found == {0, 1, 2}
+    assert "select" not in kinds(space_of(family))[1]
+
+
+def test_one_choice_of_what_is_read_is_no_choice_but_is_read():
+    assert "constituents_used" in {gene.name for gene in space_of("mixer", constituents_used=(4,)).genes}
+    specs, _ = kinds(space_of("mixer", constituents_used=(4,)), 5)
+    assert all(spec.layers[0] == OperationSpec("select", length=4) for spec in specs)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_genes_that_nobody_asks_for_leave_no_trace(family):
+    space = space_of(family)
+    added = {"implementations", "constituents_used", "features_used"}
+    assert not added & set(space.to_dict())
+    assert not [gene.name for gene in space.genes if gene.name in added or gene.name.endswith(".implementation")]
+    asked = space_of(family, **every_gene(family))
+    assert set(every_gene(family)) <= set(asked.to_dict())
+    assert asked.digest != space.digest
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_samples_with_shared_multipliers_have_every_pace(family):
+    space = space_of(family, **SHARED_MULTIPLIERS)
+    specs, _ = kinds(space, 200)
+    slowest = [max(layer.reuse_factor for layer in spec.weighted) for spec in specs]
+    unrolled = [all(layer.strategy == "distributed_arithmetic" for layer in spec.weighted) for spec in specs]
+    assert 90 <= sum(unrolled) <= 160  # half of them, and those whose layers have no legal factor
+    assert len(set(slowest)) >= 4
+    assert {layer.reuse_factor for spec in specs for layer in spec.weighted} <= {1, 2, 3, 4, 6, 12}
+
+
+def test_a_window_that_leaves_the_trace_becomes_the_largest_that_does_not():
+    space = space_of("readout", window_start=(0, 6), window_size=(4, 8, 12), decimation=(1, 4), depth=(1, 1))
+    layers = [part for spec in kinds(space)[0] for part in spec.layers]
+    parts = {(part.start, part.length) for part in layers if part.label[:6] == "select"}
+    assert parts == {(0, 4), (0, 8), (0, 12), (6, 4), (6, 8)}
+    means = {part.groups for part in layers if getattr(part, "kind", "") == "mean"}
+    assert means == {1, 2, 3}
+
+
+@pytest.mark.parametrize("positions", [1, 2, 7, 40, 77, 770])
+def test_windows_of_any_trace_unless_told_otherwise(positions):
+    space = fitted("readout", {"decimation": (1,) if positions < 4 else (1, 2, 4)}, (positions, 2), 2)
+    assert space.window_start[0] == 0
+    assert 1 <= len(space.window_size) <= 16
+    assert space.window_start[-1] + space.window_size[0] <= positions
+    assert space.window_size[-1] > 0.85 * positions or positions < 8
+
+
+def test_a_readout_without_hidden_layers_is_linear_and_has_one_genome():
+    space = space_of("readout", **ONE, window_start=(0,), window_size=(16,), decimation=(1,), depth=(0, 0))
+    assert space.size == 1
+    space = space_of("readout", depth=(0, 0), norms=("none", "batch"))
+    for genome in space.sample(20, np.random.default_rng(1)):
+        assert {space.genes[column].name for column in np.flatnonzero(genome)}.isdisjoint({"activation", "norm"})
+        assert space.encode(space.decode(genome)) == tuple(genome)
 
 
 def test_a_kernel_that_does_not_fit_becomes_the_largest_that_does():

@@ -69,6 +69,34 @@ def test_implementations_are_genes_too():
     assert draft.read(draft.spec(words, 8))["phi1.implementation"] == 4
 
 
+def test_an_illegal_reuse_factor_becomes_the_nearest_that_is_offered():
+    values = {**VALUES, "phi0.implementation": 4, "phi1.implementation": 4, "output.implementation": 3}
+    draft = Draft((6, 3), values, (0.0, 0.5, 0.9), ("distributed_arithmetic", 1, 3, 4))
+    words = draft.output("output", draft.join("mean", draft.layers("phi", draft.input)), 2)
+    layers = draft.spec(words, 8).weighted
+    assert [layer.reuse_factor for layer in layers] == [3, 4, 4]  # of 3 x 8, 8 x 4 and 4 x 2 weights
+    assert draft.settled == {"phi0.implementation": 3, "output.implementation": 4, "output.sparsity": 0.5}
+
+
+def test_a_layer_without_a_gene_has_the_first_implementation():
+    draft = Draft((1, 4), {"output.weight_bits": 4}, implementations=(1, 2))
+    spec = draft.spec(draft.output("output", draft.input, 2), 8)
+    assert (spec.layers[0].strategy, spec.layers[0].reuse_factor) == ("reuse", 1)
+
+
+def test_parts_of_the_words():
+    draft = Draft((6, 3), {"output.weight_bits": 4})
+    assert draft.select(draft.input, 0, 6) == draft.first_channels(draft.input, 3) == draft.input
+    words = draft.first_channels(draft.select(draft.input, 2, 4), 2)
+    assert draft.shape(words) == (4, 2)
+    spec = draft.spec(draft.output("output", draft.join("flatten", words), 1), 8)
+    assert spec.topology == "6x3-select2+4-transpose-select0+2-transpose-flatten-1"
+    assert draft.read(spec) is not None
+    other = Draft((6, 3), {"output.weight_bits": 4})
+    other.output("output", other.join("flatten", other.first_channels(other.select(other.input, 1, 4), 2)), 1)
+    assert other.read(spec) is None  # other positions
+
+
 def test_a_convolution_changes_the_image():
     draft = Draft((20, 2), block("stem", channels=3) | {"output.weight_bits": 4})
     words, image = draft.conv("stem", draft.input, (4, 5), 3, padding=1)

@@ -49,6 +49,8 @@ SHARED = MlpSpace(16, 5, implementations=(DISTRIBUTED, 1, 2, 4, 8, 16, 32, 64))
         ({"activations": ("relu", "linear")}, "space.activations", "linear"),
         ({"activations": "relu"}, "space.activations", "relu"),
         ({"activations": ()}, "space.activations", ()),
+        ({"norms": ("none", "layer")}, "space.norms", "layer"),
+        ({"norms": ()}, "space.norms", ()),
         ({"activations": ("relu", "relu")}, "space.activations", "relu"),
         ({"implementations": ()}, "space.implementations", ()),
         ({"implementations": DISTRIBUTED}, "space.implementations", DISTRIBUTED),
@@ -206,6 +208,31 @@ def test_choices_may_come_as_lists_and_numpy_integers_in_any_order():
 def test_learning_rate_of_a_phenotype(rate):
     with pytest.raises(ConfigurationError):
         Phenotype(SPACE.decode([0] * SPACE.n_genes).spec, rate)
+
+
+def test_a_normalisation_is_a_gene_where_it_is_asked_for_and_else_leaves_no_trace():
+    choices = {"norms": ("batch", "none"), "learning_rate": (0.01,)}
+    space = MlpSpace(16, 5, **choices)
+    assert [gene.choices for gene in space.genes if gene.name == "norm"] == [("none", "batch")]
+    assert space.size == 2 * MlpSpace(16, 5, learning_rate=(0.01,)).size
+    assert "norm" not in [gene.name for gene in (*SPACE.genes, *MlpSpace(16, 5, norms=("batch",)).genes)]
+    found = {space.decode(genome).norm for genome in space.sample(50, np.random.default_rng(0))}
+    assert found == {"none", "batch"}
+    plain = SPACE.decode([0] * SPACE.n_genes)
+    normalised = MlpSpace(16, 5, norms=("batch",)).decode([0] * SPACE.n_genes)
+    assert (plain.norm, normalised.norm) == ("none", "batch")
+    assert plain.spec == normalised.spec
+    assert set(plain.to_dict()) == {"spec", "learning_rate"}
+    assert Phenotype.from_dict(normalised.to_dict()) == normalised
+    assert plain.digest != normalised.digest
+    with pytest.raises(ConfigurationError, match="lacks"):
+        SPACE.encode(normalised)
+    with pytest.raises(ConfigurationError, match="must be one of none, batch"):
+        Phenotype(plain.spec, 0.01, "layer")
+
+
+def test_the_digest_of_a_space_without_new_choices_is_the_one_it_always_was():
+    assert SPACE.digest == "7440ca815d13f31720604c471ba3d2f2ca861249005e93f0f7a93ad7d7a04103"
 
 
 def test_plain_data_with_other_fields_is_refused():

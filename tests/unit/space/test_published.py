@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from evonas.errors import ConfigurationError
-from evonas.space import Phenotype, published
+from evonas.space import Phenotype, published, published_bragg
 from evonas.space.families import fitted
 from evonas.space.published import PUBLISHED
-from surrogates import ModelSpec, SpecError, analytic_costs
+from evonas.space.published_bragg import BRAGG
+from evonas.space.published_readout import linear_readout, qick_readout
+from surrogates import LayerSpec, ModelSpec, SpecError, Window, analytic_costs
 
 
 def weights(name):
@@ -129,3 +131,81 @@ def test_sets_do_not_depend_on_the_order_of_constituents(name):
     outputs = network.predict(rows.reshape(64, 24))
     assert np.ptp(outputs, axis=0).min() > 0
     assert np.array_equal(network.predict(rows[:, ::-1].reshape(64, 24)), outputs)
+
+
+def parameters(spec):
+    """Weights and biases, as the public networks have them."""
+    return sum(layer.n_weights + layer.n_out for layer in spec.weighted)
+
+
+def test_networks_for_bragg_peaks_have_the_parameters_of_the_public_code():
+    """Counted from github.com/lzhengchun/BraggNN and nac-opt; normalisation is not counted."""
+    attention = 3 * (64 * 32 + 32) + 32 * 64 + 64
+    convolutions = 64 * 9 + 64 + 64 * 9 * 32 + 32 + 32 * 9 * 8 + 8
+    dense = 200 * 64 + 64 + 64 * 32 + 32 + 32 * 16 + 16 + 16 * 8 + 8 + 8 * 2 + 2
+    assert parameters(published_bragg.braggnn()) == attention + convolutions + dense == 45_394
+    assert parameters(published_bragg.braggnn((16, 8, 4, 2))) == 33_172  # the weights published beside the code
+    counts = {"openhls": 3_016, "nac_large": 13_594, "nac_small": 7_204}
+    assert {name: parameters(BRAGG[name]()) for name in counts} == counts
+
+
+def test_braggnn_multiplies_two_million_times():
+    places = 9 * 9
+    attention = places * 4 * 64 * 32 + 2 * places**2 * 32
+    convolutions = places * 9 * 64 + 7 * 7 * 9 * 64 * 32 + 5 * 5 * 9 * 32 * 8
+    head = 200 * 64 + 64 * 32 + 32 * 16 + 16 * 8 + 8 * 2
+    assert analytic_costs([published_bragg.braggnn()]).macs[0] == attention + convolutions + head == 2_106_384
+
+
+@pytest.mark.parametrize(
+    ("name", "topology"),
+    [
+        ("nac_large", "121x1-32k3-4k1-32k1-4k1-32k3-8k3-64k3-flatten-8-4-4-2"),
+        ("nac_small", "121x1-16k3-4k1-2k3-flatten-64-8-4-2"),
+        ("nac_example_1", "121x1-64k3-32k1-64k3-4k3-4k3-flatten-8-16-64-2"),
+        ("nac_example_2", "121x1-8k3-64k3-32k3-8k3-8k3-8k1-8k1-flatten-8-64-32-2"),
+        ("nac_example_3", "121x1-32k3-8k1-8k1-4k1-32k1-flatten-8-16-32-2"),
+    ],
+)
+def test_topologies_of_nac_for_bragg_peaks(name, topology):
+    assert BRAGG[name]().topology == topology
+
+
+@pytest.mark.parametrize("name", BRAGG)
+def test_networks_for_bragg_peaks_are_sound(name):
+    spec = BRAGG[name]()
+    assert (spec.n_inputs, spec.n_outputs) == (121, 2)
+    assert ModelSpec.from_dict(spec.to_dict()) == spec
+    assert parameters(BRAGG[name](bits=4)) == parameters(spec)
+
+
+def test_a_convolution_is_counted_once_for_each_output_position():
+    """Not so in the public code of NAC: output words x all input words x kernel, height x width times too many."""
+    bits, side, kernel, n_in, n_out = 8, 9, 3, 4, 2
+    window = Window(side, side, kernel)
+    conv = LayerSpec(n_in, n_out, bits, 0, "linear", kind="conv", positions=side**2, window=window)
+    ours = float(analytic_costs([ModelSpec(bits, (conv,))]).bops[0])
+    outputs, fan_in = (side - kernel + 1) ** 2 * n_out, kernel**2 * n_in
+    assert ours == pytest.approx(outputs * fan_in * (bits**2 + 2 * bits + np.log2(fan_in)))
+    inputs = side**2 * n_in
+    theirs = outputs * inputs * kernel**2 * (bits**2 + 2 * bits + np.log2(inputs * kernel**2))
+    assert theirs / ours == pytest.approx(side**2, rel=0.1)
+
+
+def test_the_published_readout_reads_400_samples_from_the_100th():
+    spec = qick_readout()
+    assert spec.topology == "770x2-select100+400-flatten-4-2"
+    assert [layer.n_weights for layer in spec.weighted] == [800 * 4, 4 * 2]
+    assert qick_readout(10).topology == "77x2-select10+40-flatten-4-2"
+    assert linear_readout(77).topology == "77x2-flatten-2"
+    for decimation in (0, 3, 20):
+        with pytest.raises(ConfigurationError, match="must divide 100"):
+            qick_readout(decimation)
+
+
+def test_the_published_window_lies_in_the_space_of_the_family():
+    chosen = {"window_start": (0, 10), "window_size": (8, 40), "widths": (2, 4), "decimation": (1, 2)}
+    chosen |= {"input_bits": (14,), "weight_bits": (6,), "activation_bits": (16,)}
+    space = fitted("readout", chosen, (77, 2), 2)
+    phenotype = Phenotype(qick_readout(10), space.learning_rate[0])
+    assert space.decode(space.encode(phenotype)) == phenotype

@@ -13,6 +13,7 @@ from surrogates import HardwareTarget, LayerSpec, ModelSpec, OperationSpec, Wind
 from surrogates.table import layer_table
 
 torch = pytest.importorskip("torch")
+FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
 
 
 def as_torch(spec):
@@ -36,6 +37,9 @@ def as_torch(spec):
             "add": lambda: inputs[0] + inputs[1],
             "transpose": lambda: x.T,
             "flatten": lambda: x.reshape(1, -1),
+            "matmul": lambda: inputs[0] @ inputs[1],
+            "softmax": lambda: x.softmax(1),
+            "select": lambda: x[part.start : part.start + part.length],
         }[part.kind]()
 
     def forward(x):
@@ -55,15 +59,23 @@ def as_torch(spec):
 
 
 def counted(spec):
-    """Multiplications and weights of the torch network, noted by hooks while it runs."""
+    """Multiplications, as torch counts them while the network runs, and weights."""
     modules, forward = as_torch(spec)
-    macs = []
-    for module in modules.values():
-        module.register_forward_hook(lambda m, _, y: macs.append(y.numel() * m.weight.numel() // m.weight.shape[0]))
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         result = forward(torch.randn(spec.input_shape))
     assert result.shape == spec.shapes[-1]
-    return sum(macs), [module.weight.numel() for module in modules.values()]
+    return counter.get_total_flops() // 2, [module.weight.numel() for module in modules.values()]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_selection_is_free_and_what_it_leaves_out_too(family):
+    space = space_of(family)
+    spec = space.decode(space.sample(1, np.random.default_rng(5))[0]).spec
+    positions, channels = spec.input_shape
+    parts = (OperationSpec("select", start=3, length=positions), *spec.layers)
+    edges = ((-1, 0), *((a + 1, b + 1) for a, b in spec.edges))
+    wider = ModelSpec(spec.input_bits, parts, edges, (positions + 5, channels))
+    np.testing.assert_array_equal(feature_matrix([wider], HardwareTarget()), feature_matrix([spec], HardwareTarget()))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -131,6 +143,19 @@ def test_operations_over_more_words_cost_more(kind):
     assert layer_table([deep_set(8, kind, width=8)]).joined_lut[0] == 2 * luts[2]
 
 
+def test_a_table_costs_its_words():
+    def lut(activation, bits):
+        layers = LayerSpec(8, 16, 4, bits, activation, positions=3), LayerSpec(16, 4, 4, 0, "linear", positions=3)
+        return analytic_costs([ModelSpec(8, layers)]).lut[0]
+
+    assert lut("identity", 6) == lut("relu", 6)
+    more = [lut("gelu", bits) - lut("relu", bits) for bits in (3, 4, 6, 8)]
+    words = [3 * 16 * bits * 2 ** max(bits + 2 - 6, 0) for bits in (3, 4, 6, 8)]
+    np.testing.assert_allclose(more, words, rtol=0.5, atol=3 * 16 * 4)  # the cast has two bits more
+    assert more == sorted(more)
+    assert lut("tanh", 16) < 2**12 * 3 * 16 * 16  # of 12 bits at most
+
+
 def test_wiring_is_free():
     parts = {
         "transpose": (OperationSpec("transpose"), OperationSpec("transpose")),
@@ -157,3 +182,37 @@ def test_operations_ahead_of_the_first_layer_count_with_it():
 @pytest.mark.parametrize(("kind", "bits", "expected"), [("sum", 0, 7), ("sum", 3, 3), ("mean", 0, 7), ("max", 0, 4)])
 def test_the_words_behind_an_operation_have_the_bits_of_its_result(kind, bits, expected):
     assert layer_table([deep_set(6, kind, bits=bits)]).in_bits[1] == expected
+
+
+def attention(positions, width, bits, *, soft=True):
+    """q k^T v over embeddings of 4 bits, with a softmax in between or not."""
+    layers = [LayerSpec(3, width, 5, 4, positions=positions) for _ in range(3)]
+    scores = [OperationSpec("transpose"), OperationSpec("matmul")] + [OperationSpec("softmax", 1, bits)] * soft
+    last = LayerSpec(width, 2, 5, 0, "linear", positions=positions)
+    parts = (*layers, *scores, OperationSpec("matmul", 1, bits), last)
+    weights = len(parts) - 3
+    edges = ((-1, 0), (-1, 1), (-1, 2), (1, 3), (0, 4), (3, 4), *([(4, 5)] if soft else []))
+    return ModelSpec(8, parts, (*edges, (weights, weights + 1), (2, weights + 1), (weights + 1, weights + 2)))
+
+
+def test_products_of_two_variables_count_like_those_with_weights():
+    n, k = 6, 4
+    with_softmax, without = attention(n, k, 4), attention(n, k, 4, soft=False)
+    layers = n * (3 * 3 * k + 2 * k)
+    assert costs(with_softmax, without).macs.tolist() == [layers + 2 * n * n * k] * 2
+    table = layer_table([with_softmax])
+    assert table.joined_ebops.sum() == n * n * k * (4 * 4 + 4 * 4)  # queries by keys, weights by values
+    assert table.joined_bops.sum() == n * n * k * (4 * 4 + 4 + 4 + 2) + n * n * k * (4 * 4 + 4 + 4 + np.log2(n))
+    scores = 4 + 4 + 2  # bits of a full sum of four products
+    assert layer_table([without]).joined_ebops.sum() == n * n * k * 4 * 4 + n * n * k * scores * 4
+    assert table.in_bits[-1] == 4
+
+
+def test_products_of_many_bits_are_dsp_slices_and_grow_with_the_square_of_the_positions():
+    few, many = (layer_table([attention(n, 2, 4)]) for n in (4, 8))
+    assert few.joined_dsp.sum() == 4 * 4  # in the softmax, of 5 x 5 bits; 4 x 4 bits are LUTs
+    assert many.joined_dsp.sum() == 8 * 8
+    assert many.joined_lut.sum() > 3 * few.joined_lut.sum()
+    wide = attention(4, 2, 6)
+    assert costs(wide).dsp[0] == 4 * 4 + 4 * 4 * 2  # weights of 6 bits by values of 4 too
+    assert all(np.isfinite(values).all() for values in vars(costs(wide)).values())

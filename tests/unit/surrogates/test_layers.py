@@ -10,9 +10,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from surrogates import LayerSpec, OperationSpec, SpecError, Window
-from surrogates.layers import OPERATIONS
+from surrogates.layers import ACTIVATIONS, OPERATIONS
 
 torch = pytest.importorskip("torch")
+
+
+def test_a_table_is_two_bits_wider_than_its_output_and_has_twelve_at_most():
+    def bits(activation, width):
+        return LayerSpec(4, 4, 4, width, activation).table_bits
+
+    assert [bits("gelu", width) for width in (1, 6, 10, 16)] == [3, 8, 12, 12]
+    assert [bits(name, 6) for name in ("tanh", "sigmoid", "relu", "identity")] == [8, 8, 0, 0]
+    signed = {name: LayerSpec(4, 4, 4, 4, name).signed for name in ACTIVATIONS if name != "linear"}
+    assert [name for name, sign in signed.items() if not sign] == ["relu", "sigmoid"]
+
 
 CONV = {"n_in": 3, "n_out": 2, "weight_bits": 4, "activation_bits": 4, "kind": "conv", "positions": 20}
 
@@ -82,7 +93,7 @@ def test_an_impossible_window_is_named(arguments, field):
         ({"weight_bits": 17}, "weight_bits"),
         ({"activation_bits": 0}, "activation_bits"),
         ({"activation": "linear"}, "activation_bits of a linear layer (0 = full precision)"),
-        ({"activation": "gelu"}, "activation"),
+        ({"activation": "swish"}, "activation"),
         ({"sparsity": 1.1}, "sparsity"),
         ({"strategy": "resource"}, "strategy"),
         ({"reuse_factor": 2}, "reuse_factor"),
@@ -124,6 +135,9 @@ SHAPES = [
     (OperationSpec("add"), [(6, 3), (6, 3)], (6, 3)),
     (OperationSpec("transpose"), [(6, 3)], (3, 6)),
     (OperationSpec("flatten"), [(6, 3)], (1, 18)),
+    (OperationSpec("select", start=2, length=4), [(6, 3)], (4, 3)),
+    (OperationSpec("matmul"), [(6, 3), (3, 5)], (6, 5)),
+    (OperationSpec("softmax", 1, 4), [(6, 3)], (6, 3)),
 ]
 
 
@@ -131,6 +145,13 @@ SHAPES = [
 def test_shapes_of_operations(operation, shapes, expected):
     assert operation.n_inputs == len(shapes)
     assert operation.shape(*shapes) == expected
+
+
+def test_only_a_selection_says_what_it_selects():
+    select = OperationSpec("select", start=100, length=400)
+    assert select.label == "select100+400"
+    assert OperationSpec(**select.to_dict()) == select
+    assert set(OperationSpec("sum").to_dict()) == {"kind", "groups", "activation_bits"}  # as in digests of old
 
 
 def test_every_operation_has_a_shape_here():
@@ -145,6 +166,8 @@ def test_every_operation_has_a_shape_here():
         (OperationSpec("broadcast", 4), [(2, 3)], "kind", "needs one position, not 2"),
         (OperationSpec("concatenate"), [(2, 3), (3, 3)], "kind", "not 2 and 3"),
         (OperationSpec("add"), [(2, 3), (2, 4)], "kind", "two inputs of one shape"),
+        (OperationSpec("select", start=3, length=4), [(6, 3)], "length", "from position 3 on leaves the 6 positions"),
+        (OperationSpec("matmul"), [(6, 3), (6, 3)], "kind", "as many channels as positions behind"),
     ],
 )
 def test_inputs_that_do_not_fit_are_named(operation, shapes, field, mend):
@@ -163,6 +186,14 @@ def test_inputs_that_do_not_fit_are_named(operation, shapes, field, mend):
         (("sum", 1, 17), "activation_bits"),
         (("max", 1, 4), "activation_bits"),
         (("flatten", 1, 4), "activation_bits"),
+        (("softmax",), "activation_bits"),
+        (("matmul", 2), "groups"),
+        (("select", 1, 0, 0, 0), "length"),
+        (("select", 1, 0, -1, 2), "start"),
+        (("select", 2, 0, 0, 2), "groups"),
+        (("select", 1, 4, 0, 2), "activation_bits"),
+        (("flatten", 1, 0, 0, 2), "length"),
+        (("sum", 1, 0, 1), "length"),
     ],
 )
 def test_an_impossible_operation_is_named(arguments, field):

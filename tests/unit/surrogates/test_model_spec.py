@@ -197,8 +197,16 @@ def graphs(draw):
         last = len(parts) - 1
         if kind in ("concatenate", "add"):
             add(OperationSpec(kind), last, last)
+        elif kind == "matmul":
+            add(OperationSpec("transpose"), last)
+            add(OperationSpec(kind, 1, int(rng.integers(0, 17))), last, last + 1)
+        elif kind == "softmax":
+            add(OperationSpec(kind, 1, int(rng.integers(1, 17))), last)
         elif kind == "dense" or not {"pairs": 1 < positions < 4, "broadcast": positions == 1}.get(kind, True):
             add(layer(channels, int(rng.integers(1, 5)), positions), last)
+        elif kind == "select":
+            start = int(rng.integers(positions))
+            add(OperationSpec(kind, start=start, length=int(rng.integers(1, positions - start + 1))), last)
         else:
             fit = {"broadcast": int(rng.integers(1, 4))} | dict.fromkeys(REDUCTIONS, int(rng.choice([1, positions])))
             add(OperationSpec(kind, fit.get(kind, 1)), last)

@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evonas.models.fixed_point import FixedPoint
+from evonas.synthesis.graph import Port
+from evonas.synthesis.rtl import SharedConv
 from evonas.synthesis.rtl.schedule import DenseSchedule
 from surrogates import HardwareTarget, LayerSpec, ModelSpec, SpecError, analytic_costs, feature_matrix, feature_names
 from surrogates.analytic import layer_bram, layer_dsp, layer_interval
@@ -30,6 +33,12 @@ def dense(*args, input_bits=8, **options):
     return ModelSpec(input_bits, (layer(*args, **options),))
 
 
+def everywhere(positions, n_in, n_out, reuse, bits=8, input_bits=8, sparsity=0.0):
+    """One linear layer at many positions."""
+    part = LayerSpec(n_in, n_out, bits, 0, "linear", sparsity, "reuse", reuse, positions=positions)
+    return ModelSpec(input_bits, (part,))
+
+
 def chain(*reuse, widths=(16, 32, 16, 5), sparsity=0.0):
     shapes = list(pairwise(widths))
     layers = [layer(a, b, r, 6, 6, sparsity) for (a, b), r in zip(shapes[:-1], reuse, strict=False)]
@@ -41,6 +50,19 @@ def test_cycles_are_those_of_the_schedule(n_in, n_out, data):
     reuse = data.draw(st.sampled_from(legal_reuse_factors(n_in, n_out)))
     found = cycles(layer_table([dense(n_in, n_out, reuse)]))
     assert found == DenseSchedule(n_in, n_out, reuse).latency_cycles
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(2, 20), st.data())
+def test_positions_take_turns(n_in, n_out, positions, data):
+    reuse = data.draw(st.sampled_from(legal_reuse_factors(n_in, n_out)))
+    spec = everywhere(positions, n_in, n_out, reuse)
+    kind, words = FixedPoint(True, 8, 4), np.arange(positions * n_in).reshape(1, positions, n_in)
+    weight, bias, port = np.ones((1, n_in, n_out)), np.zeros((1, n_out)), Port.of([kind.kif] * words.size)
+    conv = SharedConv("layer", port, words, weight, kind, bias, FixedPoint(True, 24, 12), 1, reuse)
+    assert cycles(layer_table([spec])) == conv.latency_cycles
+    assert analytic_costs([spec]).initiation_interval == conv.initiation_interval == positions * reuse
+    assert layer_dsp(layer_table([spec])) == layer_dsp(layer_table([dense(n_in, n_out, reuse)]))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +134,23 @@ def test_cells_are_near_what_was_measured(spec, lut, ff):
     costs = analytic_costs([spec])
     assert costs.lut[0] == pytest.approx(lut, rel=0.2)
     assert costs.ff[0] == pytest.approx(ff, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lut", "ff"),
+    [  # positions, inputs, outputs, reuse, bits, input bits, sparsity: as yosys mapped random weights
+        ((6, 16, 8, 1, 6, 8, 0.0), 1922, 4900),
+        ((6, 16, 8, 4, 6, 8, 0.0), 844, 2701),
+        ((6, 16, 8, 16, 6, 8, 0.0), 511, 1927),
+        ((16, 8, 8, 4, 5, 6, 0.5), 470, 2813),
+        ((8, 12, 16, 2, 4, 6, 0.0), 1374, 4450),
+        ((32, 6, 8, 6, 4, 5, 0.0), 469, 3691),
+    ],
+)
+def test_cells_of_a_layer_at_many_positions_are_near_what_was_measured(arguments, lut, ff):
+    costs = analytic_costs([everywhere(*arguments)])
+    assert costs.lut[0] == pytest.approx(lut, rel=0.35)
+    assert costs.ff[0] == pytest.approx(ff, rel=0.13)
 
 
 @given(WIDTHS, WIDTHS, st.integers(2, 16), st.floats(0, 0.95))

@@ -9,6 +9,7 @@ import pytest
 from fakes.families import FAMILIES, inputs, narrow_space, space_of, untrained
 
 from evonas.models.quantised_network import QuantisedNetwork
+from evonas.space.draft import Draft
 from evonas.synthesis import _alkaid, _onnx, openrtl
 from evonas.synthesis import graph as g
 from evonas.synthesis.evaluate import evaluate
@@ -140,3 +141,19 @@ def test_a_network_read_back_lowers_to_the_same_graph(networks):
     again = QuantisedNetwork.from_bytes(network.to_bytes())
     x = network.input_type.quantise(inputs(network.spec, 50, np.random.default_rng(2)))
     np.testing.assert_array_equal(computed(lower(again), x), computed(lower(network), x))
+
+
+@pytest.mark.parametrize("bits", [2, 4, 6])
+def test_attention_in_hardware(bits, tmp_path):
+    """q k^T v of a network in which every word matters: random spaces meet many in which none does."""
+    genes = {"weight_bits": 5, "activation_bits": bits, "activation": "identity"}
+    values = {f"{block}.{gene}": value for block in ("qkv", "back", "output") for gene, value in genes.items()}
+    draft = Draft((4, 3), values | {"qkv.width": 2})
+    spec = draft.spec(draft.output("output", draft.join("flatten", draft.non_local("", draft.input)), 2), 4)
+    network = untrained([spec], [1]).export(0)
+    x = network.input_type.quantise(inputs(spec, 300, np.random.default_rng(2)))
+    expected, graph = network.predict(x), lower(network)
+    assert len(np.unique(expected, axis=0)) > 250
+    np.testing.assert_array_equal(computed(graph, x), expected)
+    verilog = openrtl.emit(graph, tmp_path, PART, 5.0)
+    np.testing.assert_array_equal(verilog.interpret(x), expected)

@@ -73,6 +73,8 @@ OPERATIONS = [
     OperationSpec("flatten"),
     OperationSpec("add", 1, 4),
     OperationSpec("concatenate"),
+    OperationSpec("select", start=1, length=4),
+    OperationSpec("softmax", 1, 5),
 ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fakes.families import untrained
 from fakes.networks import random_network
 
 from evonas.errors import ConfigurationError, FailureKind, ToolError
@@ -15,7 +16,7 @@ from evonas.models.quantised_network import QuantisedNetwork
 from evonas.synthesis import backends, choose, yosys
 from evonas.synthesis.open_backend import OpenBackend
 from evonas.synthesis.vitis import VitisBackend
-from surrogates import HardwareTarget, Stage
+from surrogates import HardwareTarget, LayerSpec, ModelSpec, Stage
 
 BACKEND = OpenBackend(csim="never")
 TARGET = HardwareTarget()
@@ -111,6 +112,30 @@ def test_broken_verilog_is_a_crash_of_yosys(tmp_path):
         with pytest.raises(ToolError, match="syntax error") as caught:
             call()
         assert caught.value.failure.kind is FailureKind.TOOL_CRASHED
+
+
+def test_an_activation_by_table_does_without_hls4ml(tmp_path):
+    layers = (LayerSpec(4, 5, 4, 4, "gelu"), LayerSpec(5, 2, 4, 0, "linear"))
+    network = untrained([ModelSpec(4, layers)], [3]).export(0)
+    steps = []
+    result = synthesise(tmp_path, network, OpenBackend(csim="always"), progress=steps.append)
+    assert result.failure is None
+    assert result.records[-1].verified_vectors == 100
+    assert "hls4ml" not in result.files
+    assert steps == ["tracing", "RTL simulation", "logic synthesis"]
+    from evonas.synthesis import _hls4ml
+
+    with pytest.raises(ToolError, match="table of layer 0's gelu is not hls4ml's; the backend openrtl") as caught:
+        _hls4ml.convert(network, TARGET, tmp_path / "hls4ml")
+    assert caught.value.failure.kind is FailureKind.UNSUPPORTED
+
+
+def test_identity_and_folded_normalisation_go_through_hls4ml(tmp_path):
+    layers = (LayerSpec(4, 5, 4, 4, "identity"), LayerSpec(5, 4, 4, 4, "relu"), LayerSpec(4, 2, 4, 0, "linear"))
+    network = untrained([ModelSpec(4, layers)], [3], [True]).export(0)
+    assert network.fits_hls4ml
+    result = synthesise(tmp_path, network, until=Stage.TRACED)
+    assert result.failure is None
 
 
 def flipped(network):

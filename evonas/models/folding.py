@@ -1,0 +1,55 @@
+"""Batch normalisation that is folded into its layer: training has it, the hardware has no trace of it.
+
+With mean mu and deviation sigma of a layer's sums, gamma (x W + b - mu) / sigma + beta is the layer with the weights
+W gamma / sigma and the biases beta + (b - mu) gamma / sigma. These are what is quantised, so that training sees the
+network that is exported (Jacob et al., arXiv 1712.05877, section 3.2; Krishnamoorthi, arXiv 1806.08342). Training takes
+mu and sigma from the batch; evaluation takes those of the rows of the last calibration, which are of the weights as
+they are and do not lag like a moving average (Wu and Johnson, arXiv 2105.07576).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPSILON = 1e-3  # added to variances: an output that hardly varies is not blown up by more than about 30
+
+
+@final
+class Folding(nn.Module):
+    """Scale and shift of `n_out` outputs of P members; `normalised` says of which members, the others keep theirs."""
+
+    def __init__(self, normalised: Sequence[bool], n_out: int) -> None:
+        super().__init__()
+        shape = len(normalised), 1, n_out
+        self.gamma = nn.Parameter(torch.ones(shape))
+        self.beta = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("normalised", torch.tensor(list(normalised)).view(-1, 1, 1))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("variance", torch.ones(shape))
+
+    normalised: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @torch.no_grad()
+    def measure(self, sums: Tensor) -> None:
+        """Keep the statistics of `sums` (P, rows, n_out) for evaluation."""
+        self.mean, self.variance = _statistics(sums)
+
+    def forward(self, weight: Tensor, bias: Tensor, sums: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Folded weights (P, n_in, n_out) and biases (P, 1, n_out), by the statistics of `sums` if they are given."""
+        mean, variance = (self.mean, self.variance) if sums is None else _statistics(sums)
+        factor = torch.where(self.normalised, self.gamma / torch.sqrt(variance + EPSILON), 1.0)
+        return weight * factor, torch.where(self.normalised, self.beta + (bias - mean) * factor, bias)
+
+
+def _statistics(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (P, 1, n_out) over rows and positions."""
+    mean = sums.mean(dim=1, keepdim=True)
+    return mean, (sums - mean).square().mean(dim=1, keepdim=True)
