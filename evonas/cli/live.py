@@ -83,6 +83,10 @@ class LiveView:
         elif isinstance(event, Finished):
             self._pace = replace(self._pace, activity="", done=0, total=0)
 
+    def note(self, text: str) -> None:
+        """A line above the view, where it stays."""
+        self._live.console.print(Text(text))
+
     def progress(self, activity: str, done: int, total: int) -> None:
         """See `Observer`."""
         self._pace.update(activity, done, total)

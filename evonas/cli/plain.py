@@ -46,6 +46,11 @@ class PlainView:
             self._to.write(text)
             self._spoke = self._clock()
 
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self._to.write(text)
+        self._spoke = self._clock()
+
     def progress(self, activity: str, done: int, total: int) -> None:
         """See `Observer`."""
         self._pace.update(activity, done, total)
@@ -67,6 +72,9 @@ class JsonView:
     def happened(self, event: Event, state: StudyState) -> None:  # noqa: ARG002 (the interface's)
         """See `Observer`."""
         self._to.write(json_object({"kind": event.kind, "body": to_body(event)}, lines=True))
+
+    def note(self, text: str) -> None:
+        """Nothing: only events are written."""
 
     def progress(self, activity: str, done: int, total: int) -> None:
         """Nothing: only events are written."""

@@ -20,6 +20,9 @@ class View(Observer, Protocol):
     def begin(self, state: StudyState) -> None:
         """Called once, before the study runs."""
 
+    def note(self, text: str) -> None:
+        """Something happened that is no event of a study."""
+
 
 @contextmanager
 def chosen_view(*, json_lines: bool) -> Iterator[View]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evonas.study.events import Event
     from evonas.study.state import StudyState
 
-ACTIVITIES = {"train": "training", "synthesise": "synthesis", "refit": "refit"}
+ACTIVITIES = {"train": "training", "trace": "tracing", "synthesise": "synthesis", "refit": "refit"}
 
 
 def activity_name(activity: str) -> str:

@@ -13,6 +13,8 @@ from evonas.report._html import Html, element, escape, join
 from evonas.report.sections import Figures, sections
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evonas.study.state import StudyState
 
 # The page forbids itself every request: a browser would refuse one and the page would note it as an error.
@@ -28,9 +30,12 @@ def write_report(state: StudyState, path: Path, *, title: str | None = None) -> 
     The file appears whole or not at all: it is written beside its place and moved there. `title` defaults to one
     made of the task's name. Works for a study at any point, also before its first event.
     """
-    path = Path(path)
+    return write_page(render(state, title=title), Path(path))
+
+
+def write_page(content: str, path: Path) -> Path:
+    """Write a text to `path` (its folder is made where missing), whole or not at all, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = render(state, title=title)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     draft = Path(name)
     try:
@@ -47,15 +52,19 @@ def render(state: StudyState, *, title: str | None = None) -> str:
     """The page as text."""
     heading = title or f"Codesign study of {views.task(state)[0]}"
     figures = Figures()
-    parts = sections(state, figures)
+    return document(heading, _lead(state), sections(state, figures), figures, _footer(state))
+
+
+def document(heading: str, lead: str, parts: Sequence[tuple[str, str, Html]], figures: Figures, footer: str) -> str:
+    """A whole page: `parts` are anchor, heading and content of its sections, `figures` those placed in them."""
     links = [element("a", name, href=f"#{key}") for key, name, _ in parts]
     body = join(
         element("h1", heading),
-        element("p", _lead(state), class_="lead"),
+        element("p", lead, class_="lead"),
         element("nav", join(*links, separator=Html(" ")), aria_label="sections"),
         element("noscript", element("p", "The figures need JavaScript; all tables do not.", class_="warning")),
         *(element("section", element("h2", name), content, id=key) for key, name, content in parts),
-        element("footer", _footer(state)),
+        element("footer", footer),
     )
     plots = figures.scripts()
     drawing = join(_script(_plotly.plotly_script()), plots, _script(DRAW_FIGURES)) if plots else Html("")

@@ -38,7 +38,7 @@ class Published:
 
 _FIGURES = (ACCURACY, LUT, DSP, LATENCY, INTERVAL)
 _PUBLIC = "public set, doi 10.5281/zenodo.3602260"
-_HLF = "public set, 8 constituents, float weights"
+_EIGHT = "public set, 8 constituents, float weights"
 
 
 def _row(name: str, source: str, figures: Sequence[float | None], stage: str, data: str, remark: str = "") -> Published:
@@ -62,7 +62,7 @@ def _jedi(constituents: int, invariant: bool, *figures: float | None) -> Publish
 
 
 def _snac(name: str, *figures: float | None, remark: str = "8 bit, float accuracy") -> Published:
-    return _row(name, "arXiv:2512.15998", figures, "synthesised", _HLF, remark)
+    return _row(name, "arXiv:2512.15998", figures, "synthesised", _EIGHT, remark)
 
 
 _NAC = ("arXiv:2501.05515", "not known", _PUBLIC)

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from surrogates.joining import product_cells
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from evonas.synthesis.rtl import SharedDense
+
+    Bits = tuple[int, int]  # the lowest and one above the highest; a bit counts 2**position
 
 # LUTs for each bit of `LogicBits`; a sum's one, and what narrow constant adders take besides.
 SUM_LUT = 1.07
@@ -34,7 +38,9 @@ DELAY_CYCLES = 3  # a delay of so many is a shift register in one LUT per bit, w
 MEMORY_WORDS = 64  # of one bit in a LUT
 SELECT_WORDS = 3  # that a LUT adds to a choice
 
-INPUT, NEGATION, SUM, DIFFERENCE, RECTIFY, WRAP, ADD_CONSTANT, CONSTANT, SELECT = -1, -2, 0, 1, 2, 3, 4, 5, 6  # opcodes
+# opcodes
+INPUT, NEGATION, SUM, DIFFERENCE, RECTIFY, WRAP, ADD_CONSTANT, CONSTANT, SELECT = -1, -2, 0, 1, 2, 3, 4, 5, 6
+PRODUCT = 7
 
 
 @final
@@ -44,13 +50,15 @@ class LogicBits:
 
     `sums` are adder bits at which both operands vary; `borrows` are those of them where the difference also takes a
     carry from bits that only the subtrahend has; `selections` are bits chosen from two words or set to zero; `tables`
-    are LUTs of truth tables and other functions, as the arithmetic compiler counts them.
+    are LUTs of truth tables and other functions, as the arithmetic compiler counts them, and of small products of two
+    variables; `dsp` are the large ones, which take a DSP slice each (`surrogates.joining.product_cells`).
     """
 
     sums: int
     borrows: int
     selections: int
     tables: float
+    dsp: int = 0
 
     @property
     def lut(self) -> float:
@@ -60,8 +68,25 @@ class LogicBits:
 
 def logic_bits(logic: Any) -> LogicBits:
     """Count the bits of alkaid's combinational logic, from its outputs back to its inputs."""
-    needs = _Needs(logic.ops, logic.out_idxs)
-    sums = borrows = selections = 0
+    return _counted(logic, _Needs(logic.ops, logic.out_idxs))
+
+
+def logic_bits_of(logic: Any, wanted: Sequence[Bits]) -> tuple[LogicBits, dict[int, Bits]]:
+    """Count only what the `wanted` bits of each output depend on; and the bits of each input that they depend on."""
+    needs = _Needs(logic.ops, ())
+    for index, shift, negative, (low, high) in zip(
+        logic.out_idxs, logic.out_shifts, logic.out_negs, wanted, strict=True
+    ):
+        if index >= 0:
+            bottom = needs.words[index][0] if negative else low - shift  # a carry comes from the last bit on
+            needs.need(index, min(bottom, low - shift), high - shift)
+    found = _counted(logic, needs)
+    inputs = {op.data[0]: bits for op, bits in zip(logic.ops, needs.bits, strict=True) if op.opcode == INPUT}
+    return found, inputs
+
+
+def _counted(logic: Any, needs: _Needs) -> LogicBits:
+    sums = borrows = selections = dsp = 0
     tables = 0.0
     for index in range(len(logic.ops) - 1, -1, -1):
         op, (low, high) = logic.ops[index], needs.bits[index]
@@ -82,10 +107,15 @@ def logic_bits(logic: Any) -> LogicBits:
             needs.need(op.addr[0], min(low, (value & -value).bit_length() - 1 - fraction), high)
         elif op.opcode == NEGATION:
             needs.need(op.addr[0], needs.words[op.addr[0]][0], high)
+        elif op.opcode == PRODUCT:
+            lut, slices = product_cells(*(needs.words[word][1] - needs.words[word][0] for word in op.addr))
+            tables += lut
+            dsp += int(slices)
+            needs.need_all(op.addr)
         elif op.opcode not in (INPUT, CONSTANT):
             tables += op.cost
             needs.need_all(op.addr)
-    return LogicBits(sums, borrows, selections, tables)
+    return LogicBits(sums, borrows, selections, tables, dsp)
 
 
 class _Needs:

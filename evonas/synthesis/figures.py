@@ -20,9 +20,9 @@ BLOCK_RAM_18K_BITS = 18 * 1024
 class Figures:
     """What is known of a design before synthesis; `lut` and `ff` are estimates, the other numbers are exact.
 
-    `multipliers` are those in the Verilog, `block_ram_bits` the weights kept in block RAM. `handshake` tells whether
-    the top module has `in_valid`, `in_ready` and `out_valid`, or takes an input at every clock edge. `latency_cycles`
-    are clock edges from an input to its output, `stages` those of pipelined logic.
+    `multipliers` are those that take a DSP slice, `block_ram_bits` the weights kept in block RAM. `handshake` tells
+    whether the top module has `in_valid`, `in_ready` and `out_valid`, or takes an input at every clock edge.
+    `latency_cycles` are clock edges from an input to its output, `stages` those of pipelined logic.
     """
 
     lut: float

@@ -65,10 +65,11 @@ def emit(graph: g.Graph, directory: Path, part: str, clock_period_ns: float) -> 
     else:
         logic = _alkaid.combine(graph)
         rtl = _alkaid.write_rtl(logic, directory, part, clock_period_ns)
+        bits = logic_bits(logic)
         figures = Figures(
-            lut=logic_bits(logic).lut,
+            lut=bits.lut,
             ff=logic_ff(rtl.register_bits),
-            multipliers=0,
+            multipliers=bits.dsp,
             block_ram_bits=0,
             latency_cycles=rtl.latency_cycles,
             initiation_interval=1,
@@ -113,11 +114,11 @@ def _joined(chain: segments.Chain, directory: Path, part: str, clock_period_ns: 
         port = Design(source, tuple(stages)).outputs
     design = Design(source, tuple(stages))
     design.write(directory)
-    shared = design.shared
+    shared, bits = design.shared, [logic_bits(logic) for logic in logics.values()]
     figures = Figures(
-        lut=sum(logic_bits(logic).lut for logic in logics.values()) + sum(luts(layer, dense_lut) for layer in shared),
+        lut=sum(logic.lut for logic in bits) + sum(luts(layer, dense_lut) for layer in shared),
         ff=logic_ff(sum(rtl.register_bits for rtl in rtls)) + sum(flip_flops(layer, dense_ff) for layer in shared),
-        multipliers=design.multipliers,
+        multipliers=design.multipliers + sum(logic.dsp for logic in bits),
         block_ram_bits=sum(layer.memory_bits for layer in shared if layer.storage == "block"),
         latency_cycles=design.latency_cycles,
         initiation_interval=design.initiation_interval,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from events import CLASSES, MASSES, MATCHED_IDS, PROCESSES, PTHAT_WINDOW, hadron_events, write_hard_events
-from jets import BETA, JET_PT_WINDOW, MATCH_RADIUS, MAX_RAPIDITY, RADIUS, Z_CUT, Measured, measure
+from jets import BETA, JET_PT_WINDOW, MATCH_RADIUS, MAX_RAPIDITY, N_CONSTITUENTS, RADIUS, Z_CUT, Measured, measure
 from substructure import FEATURES
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Chunk:
     label: int
     index: int
     n_jets: int
+    n_constituents: int = N_CONSTITUENTS
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -57,7 +58,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Sample:
-    """Jets: `hlf` (n, 16), `constituents` (n, 8, 3), `kinematics` (n, 3) of pT in GeV, rapidity and azimuth."""
+    """Jets: `hlf` (n, 16), `constituents` (n, m, 3), `kinematics` (n, 3) of pT in GeV, rapidity and azimuth."""
 
     hlf: NDArray[np.float64]
     constituents: NDArray[np.float64]
@@ -77,7 +78,8 @@ def make_chunk(chunk: Chunk) -> Sample:
         while len(jets) < chunk.n_jets:
             batch = [event for event in islice(events, BATCH) if event is not None]
             tried += len(batch)
-            jets.extend(measure([particles for particles, _ in batch], [targets for _, targets in batch]))
+            particles, targets = [event[0] for event in batch], [event[1] for event in batch]
+            jets.extend(measure(particles, targets, chunk.n_constituents))
     elapsed = time.process_time() - started
     LOG.info("%s chunk %d: %d jets of %d events, %.0f CPU-s", flavour, chunk.index, len(jets), tried, elapsed)
     del jets[chunk.n_jets :]
@@ -149,19 +151,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jets-per-class", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=root / "evonas" / "tasks" / "data")
+    parser.add_argument("--constituents", type=int, default=N_CONSTITUENTS, help="hardest particles kept of each jet")
+    parser.add_argument("--output", type=Path, help="the folder of the embedded sample if not given")
     options = parser.parse_args()
+    if options.output is None and options.constituents != N_CONSTITUENTS:
+        parser.error(f"the embedded sample has {N_CONSTITUENTS} constituents; give another folder by --output")
+    output = options.output or root / "evonas" / "tasks" / "data"
     configure_logging()
     chunks = []
     for label in range(len(CLASSES)):
         for index, start in enumerate(range(0, options.jets_per_class, CHUNK)):
-            chunks.append(Chunk(label, index, min(CHUNK, options.jets_per_class - start)))
+            size = min(CHUNK, options.jets_per_class - start)
+            chunks.append(Chunk(label, index, size, options.constituents))
     started = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(options.processes, initializer=configure_logging) as pool:
         samples = pool.map(make_chunk, chunks, chunksize=1)
     LOG.info("generated in %.0f s", time.monotonic() - started)
-    options.output.mkdir(parents=True, exist_ok=True)
-    write_sample(options.output, [(chunk.label, sample) for chunk, sample in zip(chunks, samples, strict=True)])
+    output.mkdir(parents=True, exist_ok=True)
+    write_sample(output, [(chunk.label, sample) for chunk, sample in zip(chunks, samples, strict=True)])
 
 
 def configure_logging() -> None:

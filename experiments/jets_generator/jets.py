@@ -20,7 +20,7 @@ JET_PT_WINDOW = (800.0, 1600.0)  # GeV
 MAX_RAPIDITY = 2.5
 MATCH_RADIUS = 0.4
 Z_CUT, BETA = 0.1, 0.0
-N_CONSTITUENTS = 8
+N_CONSTITUENTS = 8  # of the embedded sample
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Jet:
 
 @dataclass(frozen=True)
 class Measured:
-    """`hlf`, the sixteen features; `constituents` (8, 3) relative to the jet; pT in GeV, rapidity and azimuth."""
+    """`hlf`, the sixteen features; `constituents` (n, 3) relative to the jet; pT in GeV, rapidity and azimuth."""
 
     hlf: list[float]
     constituents: NDArray[np.float64]
@@ -79,21 +79,23 @@ def soft_drop(jets: list[Jet]) -> Any:
     )
 
 
-def hardest(jet: Jet, particles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The hardest particles, (8, 3) padded with zeros: pT / jet pT, pseudorapidity and azimuth less those of the jet.
+def hardest(jet: Jet, particles: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """The hardest particles, (number, 3): pT / jet pT, pseudorapidity and azimuth less those of the jet; zero padded.
 
     `particles` (n, 3) are those of the jet as pT in GeV, rapidity and azimuth.
     """
     pt, _, phi = jet.kinematics
-    order = np.argsort(-particles[:, 0], kind="stable")[:N_CONSTITUENTS]
-    relative = np.zeros((N_CONSTITUENTS, 3))
+    order = np.argsort(-particles[:, 0], kind="stable")[:number]
+    relative = np.zeros((number, 3))
     relative[: len(order), 0] = particles[order, 0] / pt
     relative[: len(order), 1] = pseudorapidity(jet.particles[order]) - pseudorapidity(jet.momentum)
     relative[: len(order), 2] = wrap(particles[order, 2] - phi)
     return relative
 
 
-def measure(events: list[NDArray[np.float64]], targets: list[NDArray[np.float64]]) -> Iterator[Measured]:
+def measure(
+    events: list[NDArray[np.float64]], targets: list[NDArray[np.float64]], n_constituents: int = N_CONSTITUENTS
+) -> Iterator[Measured]:
     """Find, select, groom and measure the jets of a batch of events; see `find`."""
     jets = list(find(events, targets))
     if not jets:
@@ -102,4 +104,4 @@ def measure(events: list[NDArray[np.float64]], targets: list[NDArray[np.float64]
     for i, jet in enumerate(jets):
         full, core = polar(jet.particles), polar(momenta_of(groomed["constituents"][i]))
         mass = max(float(groomed["msoftdrop"][i]), 0.0)
-        yield Measured(features(full, core, mass), hardest(jet, full), jet.kinematics)
+        yield Measured(features(full, core, mass), hardest(jet, full, n_constituents), jet.kinematics)

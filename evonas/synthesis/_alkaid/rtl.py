@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -34,6 +35,11 @@ class RtlDesign:
     stages: int
     inputs: Port
     outputs: Port
+
+
+def latency_cycles(latency: float, clock_period_ns: float) -> int:
+    """Clock edges from input port to output port of logic whose longest path has this latency, in alkaid's unit."""
+    return max(math.ceil(latency / (clock_period_ns * LATENCY_PER_NS)), 1) + 1
 
 
 def write_rtl(logic: CombLogic, directory: Path, part: str, clock_period_ns: float, module: str = TOP) -> RtlDesign:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 from alkaid.trace import FVArray, HWConfig
@@ -152,6 +152,39 @@ def array(words: Sequence[Word]) -> FVArray:
 def entering(kind: FixedPoint) -> Word:
     """A word that comes from outside, of this type."""
     return Word(FVariable(kind.low, kind.high, kind.lsb, hwconf=HARDWARE, opr="new"))
+
+
+@final
+class Range(NamedTuple):
+    """What is known of a word from outside: all values from `low` to `high` in steps of `step`, and when it comes.
+
+    `latency` is that of the logic before it, in alkaid's unit.
+    """
+
+    low: float
+    high: float
+    step: float
+    latency: float = 0.0
+
+    @classmethod
+    def of_type(cls, kind: FixedPoint) -> Range:
+        """All values of a type."""
+        return cls(kind.low, kind.high, kind.lsb)
+
+    @classmethod
+    def of(cls, word: Word) -> Range:
+        """The range of a settled word."""
+        if word.variable is None:
+            return cls(word.offset, word.offset, 1.0)
+        return cls(word.low, word.high, word.step, float(word.variable.latency))
+
+
+def spanning(span: Range) -> Word:
+    """A word that comes from outside, of this range; a constant if there is but one value."""
+    low, high, step, latency = span
+    if low == high:
+        return Word(None, low)
+    return Word(FVariable(low, high, step, latency=latency, hwconf=HARDWARE, opr="new"))
 
 
 def field(variable: FVariable, low: float, high: float, step: float) -> Word:

@@ -186,3 +186,15 @@ def test_pace():
     pace.update("synthesise", 4, 4)
     assert not pace.busy
     assert pace.words() == "done"
+
+
+def test_notes_stand_above_the_live_view_and_among_the_lines_and_not_among_events():
+    stream, lines, objects = io.StringIO(), io.StringIO(), io.StringIO()
+    with LiveView(Console(file=stream, width=80, height=40, force_terminal=True), Clock()) as view:
+        view.progress("trace", 1, 3)
+        view.note("baseline one: 9,000 LUT traced")
+        assert "tracing" in drawn(view, height=30)
+    assert "baseline one: 9,000 LUT traced" in stream.getvalue()
+    PlainView(lines, Clock()).note("baseline one")
+    JsonView(objects).note("baseline one")
+    assert (lines.getvalue(), objects.getvalue()) == ("baseline one\n", "")

@@ -12,8 +12,10 @@ from fakes.studies import SpyTask, instant_training, make_task, story
 
 import evonas.study.training
 import evonas.study.workers
+from evonas.cli.rows import front_entry
 from evonas.errors import ConfigurationError, Failure, FailureKind, StudyError, StudyExistsError
 from evonas.execution.base import Outcome
+from evonas.report.formatting import describe
 from evonas.study.identity import preparation
 from evonas.study.study import Study, load_study
 from surrogates import Stage
@@ -46,6 +48,30 @@ def test_the_order_of_events(configured, instant, task, tmp_path):
     assert rest["handed_over"] == len(study.front(Stage.SYNTHESISED)) > 0
     assert names[-1] == "finished"
     assert Counter(instant.calls).most_common(1)[0][1] == 1
+
+
+def test_a_normalisation_reaches_training_and_is_told(configured, instant, task, tmp_path, monkeypatch):
+    asked = []
+
+    def train(task, spec, learning_rate, seed, training, norm):
+        asked.append(norm)
+        return instant_training(task, spec, learning_rate, seed, training, norm)
+
+    monkeypatch.setattr(evonas.study.training, "train_candidate", train)
+    study = run(configured('space.norms=["none","batch"]', "search.population_size=8"), tmp_path / "s", task)
+    own = [c for c in study.state.candidates.values() if c.asked.copy_of is None]
+    assert Counter(asked) == Counter(c.norm for c in own if not c.asked.dropped)
+    assert set(asked) == {"none", "batch"}
+    assert list(study.to_frame()["norm"]) == [c.norm for c in study.state.candidates.values()]
+    one = next(c for c in own if c.norm == "batch")
+    assert describe(one.spec, one.norm) == describe(one.spec) + ", batch normalised"
+    assert front_entry(one, Stage.PREDICTED)["norm"] == "batch"
+
+
+def test_activations_by_table_need_the_open_tools(configured, instant, task, tmp_path):
+    settings = ('space.activations=["relu","tanh"]', "synthesis.backend=vitis")
+    with pytest.raises(ConfigurationError, match="the activation tanh needs openrtl"):
+        run(configured(*settings), tmp_path / "s", task)
 
 
 def test_designs_are_handed_over_as_folders(configured, instant, task, tmp_path):
@@ -199,9 +225,9 @@ def test_what_synthesis_cannot_do_is_said_before_anything_is_trained(configured,
 def hostile(verdict):
     """Training in which `verdict(seed)` may raise or give a Failure."""
 
-    def train(task, spec, learning_rate, seed, training):
+    def train(task, spec, learning_rate, seed, training, norm):
         result = verdict(seed)
-        return result or instant_training(task, spec, learning_rate, seed, training)
+        return result or instant_training(task, spec, learning_rate, seed, training, norm)
 
     return train
 

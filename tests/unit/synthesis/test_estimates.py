@@ -86,6 +86,20 @@ def test_cells_of_a_network(bits, tmp_path):
     assert figures.ff == pytest.approx(used.ff, rel=0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [(3, 4), (5, 6)])  # of both factors: 7 bits together are LUTs, 11 a DSP slice
+def test_products_of_variables(bits, tmp_path):
+    left, right = np.array([[0, 1], [2, 3], [0, 3]]), np.array([[4, 5], [6, 7], [6, 5]])
+    first, second = (FixedPoint(True, b, 1) for b in bits)
+    result = FixedPoint(True, sum(bits) + 1, 3)
+    products = g.Contract("c", ("a", "b"), 3, result, left=left, right=right, accumulator=result)
+    graph = g.Graph((g.Input("a", (), 4, first), g.Input("b", (), 8, second), products), ("c",))
+    figures = emit(graph, tmp_path / "verilog", PART, CLOCK_PERIOD_NS).figures
+    used, _ = yosys.synthesise(tmp_path / "verilog", tmp_path / "yosys", PART, timeout_s=300)
+    assert figures.multipliers == used.dsp == (6 if sum(bits) >= 9 else 0)
+    assert figures.lut == pytest.approx(used.lut, rel=0.3, abs=20)
+
+
 def shared(weight, reuse, *, signed=True, input_bits=8, **options):
     weight = WEIGHT.quantise(np.array(weight, float))
     n_in, n_out = weight.shape
