@@ -40,6 +40,7 @@ class Network:
     tested: Mapping[str, Measurement]
     records: Mapping[Stage, SynthesisRecord]
     learning_rate: float | None
+    norm: str = "none"
     source: str = ""
     failure: str = ""
 
@@ -90,6 +91,7 @@ def _found(candidate: CandidateState) -> Network:
         {name: m for name, m in candidate.tested.items() if m.stage is None},
         records,
         candidate.asked.phenotype.get("learning_rate"),
+        candidate.norm,
         failure=_words(failure),
     )
 
@@ -103,7 +105,8 @@ def baseline_network(result: BaselineResult) -> Network:
         {m.metric: m for m in result.validation},
         {m.metric: m for m in result.tested},
         {r.stage: r for r in result.records},
-        result.learning_rate,
+        result.recipe and result.recipe.learning_rate,
+        result.recipe.norm if result.recipe else "none",
         result.baseline.source,
         _words(result.failure),
     )

@@ -60,6 +60,7 @@ def _network(score: Score) -> list[Column[Network]]:
         Column("activ.", "network", words=lambda n: activation_bits(n.spec), unit="bit"),
         Column("pruned", "network", lambda n: 100 * sparsity(n.spec), _whole, unit="%"),
         Column("rate", "training", lambda n: n.learning_rate, shortest),
+        Column("norm", "training", words=lambda n: n.norm),
         Column(score.name, "validation", validation, score.text, unit=score.unit),
         Column(score.name, "test", test, score.text, unit=score.unit),
         Column("±", "test", deviation, score.text, unit=score.unit if score.metric == "accuracy" else ""),

@@ -1,7 +1,7 @@
 """The files of one baseline: what training and the tools gave, each beside the settings it was made with.
 
     NAME/network.bin      the trained network
-    NAME/trained.json     learning rates, scores, settings
+    NAME/trained.json     recipes, scores, settings
     NAME/hardware.json    records, failure, settings, limits
     NAME/hardware/        what the tools wrote
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import Failure, FailureKind, StudyError
@@ -23,17 +23,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from evonas.space.base import Norm
+
 PASSING = (FailureKind.WORKER_DIED, FailureKind.TOOL_MISSING, FailureKind.CANCELLED)  # not the network's own: try again
+
+
+@final
+@dataclass(frozen=True, order=True)
+class Recipe:
+    """What a baseline is trained with, beside the budget."""
+
+    learning_rate: float
+    norm: Norm = "none"
 
 
 @final
 @dataclass(frozen=True)
 class TrainedBaseline:
-    """What training a baseline gave: the network as bytes, the chosen learning rate, errors by rate, scores."""
+    """What training a baseline gave: the network as bytes, the chosen recipe, the error of each, scores."""
 
     network: bytes | None = None
-    learning_rate: float | None = None
-    errors: Mapping[float, float] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    errors: Mapping[Recipe, float] = field(default_factory=dict)
     validation: tuple[Measurement, ...] = ()
     tested: tuple[Measurement, ...] = ()
     failure: Failure | None = None
@@ -71,10 +82,11 @@ class Shelf:
         if data is None:
             return None
         network = self._path("network.bin").read_bytes() if data["failure"] is None else None
-        errors = {float(rate): error for rate, error in data["errors"].items()}
+        errors = {Recipe(*recipe): error for *recipe, error in data["errors"]}
         validation, tested = (tuple(map(Measurement.from_dict, data[split])) for split in ("validation", "tested"))
-        rate, seconds = data["learning_rate"], data["wall_time_s"]
-        return TrainedBaseline(network, rate, errors, validation, tested, _failure(data["failure"]), seconds)
+        recipe = None if data["recipe"] is None else Recipe(*data["recipe"])
+        failure, seconds = _failure(data["failure"]), data["wall_time_s"]
+        return TrainedBaseline(network, recipe, errors, validation, tested, failure, seconds)
 
     def network(self) -> bytes | None:
         """The trained network."""
@@ -88,8 +100,8 @@ class Shelf:
         if training.network is not None:
             self._write("network.bin", training.network)
         data = {
-            "learning_rate": training.learning_rate,
-            "errors": {str(rate): error for rate, error in training.errors.items()},
+            "recipe": None if training.recipe is None else astuple(training.recipe),
+            "errors": [[*astuple(recipe), error] for recipe, error in training.errors.items()],
             "validation": [m.to_dict() for m in training.validation],
             "tested": [m.to_dict() for m in training.tested],
             "failure": _plain(training.failure),

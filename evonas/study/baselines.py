@@ -6,9 +6,9 @@
     for result in run_baselines(evonas.load_study("runs/jets"), baselines, until=Stage.TRACED):
         print(result.baseline.name, result.score("accuracy"), result.record(Stage.TRACED))
 
-A baseline is trained once for each of its learning rates, all at a time; the validation split chooses one of them, the
-test split is scored once. What is made is kept in STUDY/baselines/NAME as soon as it is there. A run that was killed
-goes on with what is missing, and what was made with another setting is made anew.
+A baseline is trained once for each of its recipes (a learning rate and a normalisation), all at a time; the validation
+split chooses one of them, the test split is scored once. What is made is kept in STUDY/baselines/NAME as soon as it is
+there. A run that was killed goes on with what is missing, and what was made with another setting is made anew.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from evonas.errors import ConfigurationError, Failure, ToolError
 from evonas.execution import Job
 from evonas.models.quantised_network import QuantisedNetwork
 from evonas.seeding import derive
+from evonas.space.base import NORMS
 from evonas.space.published_results import Published
-from evonas.study.baseline_files import RealisedBaseline, Shelf, TrainedBaseline
+from evonas.study.baseline_files import RealisedBaseline, Recipe, Shelf, TrainedBaseline
 from evonas.study.jobs import SynthesisOrder, Training, score, synthesise_candidate
 from evonas.study.workers import Workers
 from evonas.tasks import load_task
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from evonas.objectives import Measurement
+    from evonas.space.base import Norm
     from evonas.study.observer import Observer
     from evonas.study.study import Study
     from evonas.synthesis.backend import SynthesisResult
     from evonas.tasks import Task
     from surrogates import HardwareTarget, SynthesisRecord
 
-__all__ = ["Baseline", "BaselineResult", "Published", "kept_results", "run_baselines"]
+__all__ = ["Baseline", "BaselineResult", "Published", "Recipe", "kept_results", "run_baselines"]
 
 LEARNING_RATES = (0.01, 0.02, 0.04)
 FOLDER = "baselines"
@@ -53,6 +55,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Baseline:
     """A network to be trained beside a study: its name (a file name), where it is from, what was published of it.
 
+    It is trained with each of the `learning_rates` and, where `norms` has both, with and without batch normalisation.
     `by_parts` is for one that is too large to be traced whole: it is traced part by part (`evonas.synthesis.by_parts`),
     not verified, and not synthesised.
     """
@@ -63,6 +66,7 @@ class Baseline:
     source: str = ""
     published: tuple[Published, ...] = ()
     by_parts: bool = False
+    norms: tuple[Norm, ...] = ("none",)
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -70,6 +74,13 @@ class Baseline:
         if not self.learning_rates or not all(rate > 0 and math.isfinite(rate) for rate in self.learning_rates):
             mend = "must be one positive number or several"
             raise ConfigurationError(f"baseline.{self.name}.learning_rates", self.learning_rates, mend)
+        if not self.norms or not set(self.norms) <= set(NORMS):
+            raise ConfigurationError(f"baseline.{self.name}.norms", self.norms, f"must be of {', '.join(NORMS)}")
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What training tries, each once."""
+        return tuple(sorted({Recipe(rate, norm) for rate in self.learning_rates for norm in self.norms}))
 
 
 @final
@@ -77,12 +88,12 @@ class Baseline:
 class BaselineResult:
     """What is known of a baseline so far: scores of the trained network, records of the tools, or why there are none.
 
-    `validation` holds the scores of the chosen learning rate, `validation_errors` the error of each one that trained.
+    `validation` holds the scores of the chosen `recipe`, `validation_errors` the error of each one that trained.
     """
 
     baseline: Baseline
-    learning_rate: float | None = None
-    validation_errors: Mapping[float, float] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    validation_errors: Mapping[Recipe, float] = field(default_factory=dict)
     validation: tuple[Measurement, ...] = ()
     tested: tuple[Measurement, ...] = ()
     records: tuple[SynthesisRecord, ...] = ()
@@ -147,27 +158,28 @@ def kept_results(study: Study, baselines: Sequence[Baseline]) -> list[BaselineRe
 
 
 def train_baseline(
-    task: Task, spec: dict[str, Any], rates: Sequence[float], seed: int, budget: Training
+    task: Task, spec: dict[str, Any], recipes: Sequence[Recipe], seed: int, budget: Training
 ) -> TrainedBaseline:
-    """The job of a worker: train one network at several learning rates and keep the best by validation error."""
+    """The job of a worker: train one network by several recipes and keep the best by validation error."""
     from evonas.training.trainer import Member, train  # torch is loaded where it is needed, not in the driver
 
     start = time.perf_counter()
     data = task.split("train")
     if budget.max_rows is not None:
         data = data.head(budget.max_rows)
-    members = [Member(ModelSpec.from_dict(spec), rate, derive(seed, str(rate))) for rate in rates]
+    network_spec = ModelSpec.from_dict(spec)
+    members = [Member(network_spec, r.learning_rate, derive(seed, str(r.learning_rate)), r.norm) for r in recipes]
     trained = train(members, data, clip=budget.clip, epochs=budget.epochs, batch_size=budget.batch_size)
     found = {
-        rate: (result.network, score(task, result.network, "validation"))
-        for rate, result in zip(rates, trained, strict=True)
+        recipe: (result.network, score(task, result.network, "validation"))
+        for recipe, result in zip(recipes, trained, strict=True)
         if not isinstance(result, Failure)
     }
     if not found:
         failure = next(result for result in trained if isinstance(result, Failure))
         return TrainedBaseline(failure=failure, wall_time_s=time.perf_counter() - start)
-    errors = {rate: next(m.value for m in scores if m.metric == "error") for rate, (_, scores) in found.items()}
-    best = min(errors, key=lambda rate: (errors[rate], rate))
+    errors = {recipe: next(m.value for m in scores if m.metric == "error") for recipe, (_, scores) in found.items()}
+    best = min(errors, key=lambda recipe: (errors[recipe], recipe))
     network, validation = found[best]
     tested = score(task, network, "test")
     seconds = time.perf_counter() - start
@@ -255,12 +267,12 @@ class _Run:
         return derive(self._study.config.seed, "baseline", baseline.spec.digest)
 
     def _training_job(self, baseline: Baseline) -> Job:
-        arguments = (baseline.spec.to_dict(), baseline.learning_rates, self._seed(baseline), self._budget())
+        arguments = (baseline.spec.to_dict(), baseline.recipes, self._seed(baseline), self._budget())
         return Job(baseline.name, train_baseline, arguments)
 
     def _training_settings(self, baseline: Baseline) -> dict[str, Any]:
-        rates, seed = sorted(baseline.learning_rates), self._seed(baseline)
-        named = {"spec": baseline.spec.to_dict(), "learning_rates": rates, "seed": seed, "task": self._task.digest}
+        recipes, seed = [dataclasses.astuple(recipe) for recipe in baseline.recipes], self._seed(baseline)
+        named = {"spec": baseline.spec.to_dict(), "recipes": recipes, "seed": seed, "task": self._task.digest}
         return named | dataclasses.asdict(self._budget())
 
     def _stage(self, baseline: Baseline) -> Stage:
@@ -300,7 +312,7 @@ def _result(baseline: Baseline, shelf: Shelf) -> BaselineResult:
         return BaselineResult(baseline)
     result = BaselineResult(
         baseline,
-        training.learning_rate,
+        training.recipe,
         training.errors,
         training.validation,
         training.tested,

@@ -11,7 +11,7 @@ import pytest
 
 from evonas.objectives import Measurement
 from evonas.report.comparison import Comparison, Front, write_comparison
-from evonas.study.baselines import Baseline, BaselineResult
+from evonas.study.baselines import Baseline, BaselineResult, Recipe
 from surrogates import Stage
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def test_every_figure_is_drawn_without_an_error(
     tested = (Measurement("accuracy", 0.72, "test", 0.004),)
     results = [
         BaselineResult(
-            Baseline(f"net_{n}", synthetic.spec(n)), 0.01, tested=tested, records=(synthetic.record(n, Stage.TRACED),)
+            Baseline(f"net_{n}", synthetic.spec(n)),
+            Recipe(0.01),
+            tested=tested,
+            records=(synthetic.record(n, Stage.TRACED),),
         )
         for n in (2, 4)
     ]

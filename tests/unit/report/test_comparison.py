@@ -13,7 +13,7 @@ from evonas.report import compared
 from evonas.report.compared import Network, Score
 from evonas.report.comparison import Comparison, Front, sentences, write_comparison
 from evonas.space.published_results import Published
-from evonas.study.baselines import Baseline, BaselineResult
+from evonas.study.baselines import Baseline, BaselineResult, Recipe
 from surrogates import HardwareTarget, LayerSpec, ModelSpec, Stage, SynthesisRecord
 
 SPEC = ModelSpec(8, (LayerSpec(16, 8, 6, 6), LayerSpec(8, 5, 6, 0, "linear")))
@@ -103,8 +103,8 @@ def test_rank_correlation_over_all_and_over_the_found():
 def comparison(study):
     result = BaselineResult(
         Baseline("paper_net", SPEC, source="arXiv:0000.00001", published=(published("paper net | small"),)),
-        0.02,
-        {0.02: 0.4},
+        Recipe(0.02, "batch"),
+        {Recipe(0.02, "batch"): 0.4},
         tuple(scores(0.74).values()),
         tuple(scores(0.72).values()),
         both(9_000),

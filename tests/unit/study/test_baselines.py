@@ -10,7 +10,7 @@ from fakes.studies import random_network
 from evonas.errors import ConfigurationError, Failure, FailureKind
 from evonas.study import baselines as module
 from evonas.study.baseline_files import Shelf, TrainedBaseline
-from evonas.study.baselines import Baseline, kept_results, run_baselines
+from evonas.study.baselines import Baseline, Recipe, kept_results, run_baselines
 from evonas.study.jobs import score
 from evonas.study.study import Study
 from surrogates import LayerSpec, ModelSpec, Stage
@@ -25,15 +25,15 @@ BASELINES = (Baseline("small", network(3), source="a paper"), Baseline("large", 
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Trainings that cost nothing; the list holds (spec, rates, seed, budget) of each."""
+    """Trainings that cost nothing; the list holds (spec, recipes, seed, budget) of each."""
     calls = []
 
-    def instant_training(task, spec, rates, seed, budget):
-        calls.append((ModelSpec.from_dict(spec), tuple(rates), seed, budget))
+    def instant_training(task, spec, recipes, seed, budget):
+        calls.append((ModelSpec.from_dict(spec), tuple(recipes), seed, budget))
         made = random_network(ModelSpec.from_dict(spec), seed % 1000)
-        errors = {rate: 0.5 - rate for rate in rates}
+        errors = {recipe: 0.5 - recipe.learning_rate for recipe in recipes}
         scores = score(task, made, "validation"), score(task, made, "test")
-        return TrainedBaseline(made.to_bytes(), max(rates), errors, *scores)
+        return TrainedBaseline(made.to_bytes(), max(recipes), errors, *scores)
 
     monkeypatch.setattr(module, "train_baseline", instant_training)
     return calls
@@ -63,12 +63,15 @@ def test_scores_and_records_are_kept(study, task, trainings, instant):
 
 def test_the_best_rate_by_validation_is_kept(study, task, instant):
     """With real training: a rate of almost nothing learns nothing."""
-    baseline = Baseline("one", network(4), (1e-9, 0.03))
+    baseline = Baseline("one", network(4), (1e-9, 0.03), norms=("none", "batch"))
     (found,) = run_baselines(study, [baseline], task=task)
-    assert found.learning_rate == 0.03
     errors = found.validation_errors
-    assert errors[0.03] < errors[1e-9]
-    assert errors[0.03] == next(m.value for m in found.validation if m.metric == "error")
+    assert len(errors) == 4
+    assert found.recipe.learning_rate == 0.03
+    assert errors[found.recipe] == min(errors.values())
+    assert max(errors[Recipe(0.03, norm)] for norm in ("none", "batch")) < errors[Recipe(1e-9)]
+    assert errors[found.recipe] == next(m.value for m in found.validation if m.metric == "error")
+    assert kept_results(study, [baseline]) == [found]
     assert task.asked.count("test") == 1
 
 
@@ -133,7 +136,7 @@ def test_a_changed_setting_is_made_anew(study, task, trainings, instant, configu
     run_baselines(study, BASELINES[:1], task=task)
     other = dataclasses.replace(BASELINES[0], learning_rates=(0.5,))
     (found,) = run_baselines(study, [other], task=task)
-    assert found.learning_rate == 0.5
+    assert found.recipe == Recipe(0.5)
     assert len(trainings) == 2
     other = dataclasses.replace(BASELINES[0], spec=network(4))
     (found,) = run_baselines(study, [other], task=task)
@@ -197,11 +200,11 @@ def test_a_passing_failure_is_tried_again(study, task, trainings, instant):
 def test_a_failed_training_is_shown_and_stops_nothing(study, task, instant, monkeypatch):
     failure = Failure(FailureKind.DIVERGED, "loss became NaN")
 
-    def train(task, spec, rates, seed, budget):
+    def train(task, spec, recipes, seed, budget):
         if ModelSpec.from_dict(spec) == network(6):
             return TrainedBaseline(failure=failure)
         made = random_network(ModelSpec.from_dict(spec), 1)
-        return TrainedBaseline(made.to_bytes(), rates[0], {}, tested=score(task, made, "test"))
+        return TrainedBaseline(made.to_bytes(), recipes[0], {}, tested=score(task, made, "test"))
 
     monkeypatch.setattr(module, "train_baseline", train)
     seen = []
@@ -214,6 +217,8 @@ def test_a_failed_training_is_shown_and_stops_nothing(study, task, instant, monk
 def test_bad_requests(study, task):
     with pytest.raises(ConfigurationError, match=r"baseline\.name"):
         Baseline("../elsewhere", network(3))
+    with pytest.raises(ConfigurationError, match=r"one.norms"):
+        Baseline("one", network(4), norms=("layer",))
     with pytest.raises(ConfigurationError, match="learning_rates"):
         Baseline("one", network(3), ())
     with pytest.raises(ConfigurationError, match="different names"):
