@@ -22,22 +22,25 @@ from evonas.study.baselines import Baseline
 if TYPE_CHECKING:
     import argparse
 
+    from evonas.space.base import Norm
+
 HERE = Path(__file__).parent
 QUESTION = (
     "At one budget of training: does a search that synthesis corrects find networks that locate Bragg peaks at least "
     "as well as BraggNN at a fifth of its LUTs or less?"
 )
 SOURCES = {"braggnn": "arXiv:2008.08198", "openhls": "arXiv:2302.06751"}
-RATES = {"braggnn": (0.0015, 0.003)}
-USUAL_RATES = (0.003, 0.01)
+RATES = {"braggnn": (0.003, 0.006)}
+USUAL_RATES = (0.005, 0.015)
+NORMS: tuple[Norm, ...] = ("none", "batch")
 SPACES = ("dense", "convolution")  # each in a file of that name
 SMALL = ("braggnn", "openhls", "nac_large", "nac_small")
 
 
 def baseline(name: str) -> Baseline:
-    """A network of `evonas.space.published_bragg` with the learning rates to choose from."""
+    """A network of `evonas.space.published_bragg` with learning rates to choose from, with and without batch norm."""
     rates, source = RATES.get(name, USUAL_RATES), SOURCES.get(name, "arXiv:2501.05515")
-    return Baseline(name, BRAGG[name](), rates, f"{source}; traced part by part", by_parts=True)
+    return Baseline(name, BRAGG[name](), rates, f"{source}; traced part by part", by_parts=True, norms=NORMS)
 
 
 def experiment(options: argparse.Namespace) -> Experiment:

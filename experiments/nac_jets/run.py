@@ -22,7 +22,11 @@ from evonas.study.baselines import Baseline
 if TYPE_CHECKING:
     import argparse
 
-RATES = (0.015, 0.03)  # learning rates of a baseline; validation chooses
+    from evonas.space.base import Norm
+
+# of a baseline; validation chooses
+RATES = (0.015, 0.03)
+NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "batch")}
 HERE = Path(__file__).parent
 QUESTION = (
     "At one budget of training and with one set of tools: does a search that synthesis corrects find networks for 8 "
@@ -36,26 +40,28 @@ INVARIANT = (
 )  # fmt: skip
 
 
-def published(name: str, *, by_parts: bool = False) -> Baseline:
+def published(name: str, norms: tuple[Norm, ...], *, by_parts: bool = False) -> Baseline:
     """A network of `evonas.space.published` at its published width, not pruned."""
     source, results = SOURCES[name.partition("_")[0]], RESULTS.get(name, ())
-    return Baseline(name, PUBLISHED[name](), RATES, source, results, by_parts)
+    return Baseline(name, PUBLISHED[name](), RATES, source, results, by_parts, norms)
 
 
-def pruned_jedi_linear() -> Baseline:
+def pruned_jedi_linear(norms: tuple[Norm, ...]) -> Baseline:
     """JEDI-linear as near to its widths learned weight by weight, down to none, as one width and one sparsity come."""
     spec = jedi_linear(8, bits=6, sparsity=0.75)
-    return Baseline("jedi_linear_8_pruned", spec, RATES, SOURCES["jedi"], RESULTS["jedi_linear_8"])
+    return Baseline("jedi_linear_8_pruned", spec, RATES, SOURCES["jedi"], RESULTS["jedi_linear_8"], norms=norms)
 
 
 def experiment(options: argparse.Namespace) -> Experiment:
     """Both studies with their baselines; JEDI-linear at 8 bits, a million LUTs, is left to the full preset."""
     overrides = [f"preset={options.preset}", *options.overrides]
-    whole = [published("jedi_linear_8", by_parts=True)] if options.preset == "full" else []
-    invariant = [*map(published, INVARIANT), pruned_jedi_linear(), *whole]
+    norms = NORMS[options.preset]
+    whole = [published("jedi_linear_8", norms, by_parts=True)] if options.preset == "full" else []
+    invariant = [*(published(name, norms) for name in INVARIANT), pruned_jedi_linear(norms), *whole]
+    dense = [published("ultrafast_mlp_8", norms)]
     arms = (
         Arm("invariant", "permutation-invariant", load_config(HERE / "invariant.toml", overrides), invariant),
-        Arm("sorted", "sorted by pT", load_config(HERE / "sorted.toml", overrides), [published("ultrafast_mlp_8")]),
+        Arm("sorted", "sorted by pT", load_config(HERE / "sorted.toml", overrides), dense),
     )
     return Experiment("Jet tagging from 8 constituents", QUESTION, arms, (*SNAC_PACK, *LL_GNN), DIFFERENCES)
 

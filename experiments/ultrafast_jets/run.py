@@ -24,13 +24,17 @@ from evonas.study.baselines import Baseline
 if TYPE_CHECKING:
     import argparse
 
+    from evonas.space.base import Norm
+
 HERE = Path(__file__).parent
 QUESTION = (
     "How does a network whose cost grows with the number of constituents, found by a search, compare with the dense "
     "networks, Deep Sets and interaction networks of arXiv:2402.01876 for 8, 16 and 32 constituents?"
 )
 CONSTITUENTS = {"small": (8,), "full": (8, 16, 32)}
-RATES = (0.015, 0.03)  # learning rates of a baseline; validation chooses
+# of a baseline; validation chooses
+RATES = (0.015, 0.03)
+NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "batch")}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +43,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jets", metavar="FILE", default="embedded", help=words)
 
 
-def baselines(constituents: int) -> list[Baseline]:
+def baselines(constituents: int, norms: tuple[Norm, ...]) -> list[Baseline]:
     """Networks for so many constituents, at 8 bits and not pruned; JEDI-linear at 6 bits, three in four pruned."""
     names = [f"ultrafast_{kind}_{constituents}" for kind in ("mlp", "deep_sets", "interaction")]
-    made = [Baseline(name, PUBLISHED[name](), RATES, "arXiv:2402.01876", RESULTS.get(name, ())) for name in names]
+    paper = "arXiv:2402.01876"
+    made = [Baseline(name, PUBLISHED[name](), RATES, paper, RESULTS.get(name, ()), norms=norms) for name in names]
     if constituents <= 16:
         name, spec = f"jedi_linear_{constituents}", jedi_linear(constituents, bits=6, sparsity=0.75)
-        made.append(Baseline(f"{name}_pruned", spec, RATES, "arXiv:2508.15468", RESULTS[name]))
+        made.append(Baseline(f"{name}_pruned", spec, RATES, "arXiv:2508.15468", RESULTS[name], norms=norms))
     return made
 
 
@@ -57,7 +62,7 @@ def experiment(options: argparse.Namespace) -> Experiment:
     for n in CONSTITUENTS[options.preset]:
         own = [f"preset={options.preset}", f"task.n_constituents={n}", f'task.source="{options.jets}"']
         config = load_config(HERE / "experiment.toml", [*own, *options.overrides])
-        arms.append(Arm(f"constituents_{n}", f"{n} constituents", config, baselines(n)))
+        arms.append(Arm(f"constituents_{n}", f"{n} constituents", config, baselines(n, NORMS[options.preset])))
     return Experiment("Jet tagging from 8, 16 and 32 constituents", QUESTION, arms, (), DIFFERENCES)
 
 
