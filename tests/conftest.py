@@ -9,6 +9,7 @@ import pytest
 from fakes.backend import InstantBackend
 from fakes.records import synthetic_records
 from fakes.studies import install, make_task, settings
+from hypothesis import settings as hypothesis_settings
 
 from surrogates import write_records
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Any
+
+hypothesis_settings.register_profile("no deadline", deadline=None)  # how long an example takes is no property of it
+hypothesis_settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
