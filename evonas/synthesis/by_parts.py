@@ -5,7 +5,7 @@ with its activation, a product of matrices, a softmax) is taken apart into units
 units that read words of the same ranges through the same constants are traced once and counted as often as they are.
 What enters a unit is what tracing the parts before it found: the same ranges, constants included, as in a whole trace.
 
-Over 50 random networks of each family the sum is the figure of the whole trace to within 2 %, mostly to the last digit
+Over 50 random networks of each family the sum is the figure of the whole trace to within 3 %, mostly to the last digit
 (`tests/unit/synthesis/test_by_parts.py`). It is too high where parts at different places share work: products of
 matrices whose weights turned out to be constants, and matrices too large for the solver, which are solved in blocks.
 Flip-flops are not counted: where pipeline registers stand is decided for a design as a whole.
