@@ -141,9 +141,7 @@ class _Page:
 
         self._experiment, self._out = experiment, out
         self._studies = {arm.name: load_study(out / arm.name) for arm in experiment.arms}
-        self._tasks: dict[str, Task] = {}
-        for arm in experiment.arms:
-            self._tasks[arm.name] = _task(arm.config)
+        self._tasks = {arm.name: _task(arm.config) for arm in experiment.arms}
 
     def run_baselines(self, arm: Arm, stage: Any, timeout_s: float, view: View) -> None:
         """Make what is missing of the baselines of one study."""
