@@ -9,7 +9,7 @@ they are and do not lag like a moving average (Wu and Johnson, arXiv 2105.07576)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,25 @@ class Folding(nn.Module):
         return weight * factor, torch.where(self.normalised, self.beta + (bias - mean) * factor, bias)
 
 
+@final
+class _Moments(torch.autograd.Function):
+    """Mean and variance in one, because the gradient of both is one pass over the sums."""
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor) -> tuple[Tensor, Tensor]:
+        mean = sums.mean(dim=1, keepdim=True)
+        distances = sums - mean
+        ctx.save_for_backward(distances)
+        return mean, (distances * distances).mean(dim=1, keepdim=True)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Tensor:
+        (distances,) = ctx.saved_tensors
+        of_mean, of_variance = (grad / distances.shape[1] for grad in grads)
+        return torch.addcmul(of_mean, distances, of_variance, value=2.0)
+
+
 def _statistics(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (P, 1, n_out) over rows and positions."""
-    mean = sums.mean(dim=1, keepdim=True)
-    return mean, (sums - mean).square().mean(dim=1, keepdim=True)
+    """Mean and variance (P, 1, n_out) of sums (P, rows, n_out) over rows."""
+    found: tuple[Tensor, Tensor] = _Moments.apply(sums)  # type: ignore[no-untyped-call]
+    return found

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from evonas.models.contraction import Contraction
 from evonas.models.fixed_point import LEAKY_SLOPE, FixedPoint, QuantisedDense
 from evonas.models.folding import Folding
-from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
+from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight, sampled, saturation
 from evonas.models.stacked_table import StackedTable
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class StackedDense(nn.Module):
         super().__init__()
         self.specs = tuple(specs)
         n_in, n_out = specs[0].fan_in, specs[0].n_out
+        self.contraction = Contraction(specs[0])
         # He initialisation for what survives pruning (He et al., arXiv 1502.01852)
         weights = [torch.randn(n_in, n_out, generator=g) * (2.0 / n_in) ** 0.5 for g in generators]
         self.weight = nn.Parameter(torch.stack(weights))
@@ -54,10 +56,14 @@ class StackedDense(nn.Module):
         high = [2.0 ** (b - 1) - 1 if sign else 2.0**b - 1 for b, sign in zip(bits, signed, strict=True)]
         self.register_buffer("low", column(low))
         self.register_buffer("high", column(high))
+        lowest, highest = saturation(self.low, self.high)
+        self.register_buffer("lowest", lowest)
+        self.register_buffer("highest", highest)
         self.register_buffer("output_scale", torch.ones(len(specs), 1, 1))
-        # y = max(a, slope * a): 0 is ReLU, 1/8 is leaky, 1 leaves it to the saturating cast
+        # y = max(a, slope * a): 0 is ReLU, 1/8 is leaky, 1 leaves it to the saturating cast, as ReLU may too
         slopes = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}
         self.register_buffer("slope", column([slopes.get(s.activation, 1.0) for s in specs]))
+        self.leaky = any(s.activation == "leaky_relu" for s in specs)
         self.register_buffer("bounded", column([float(s.activation == "hard_tanh") for s in specs]) > 0)
         self.last = specs[0].activation == "linear"
         self.table = StackedTable(specs) if any(s.table_bits for s in specs) else None
@@ -69,6 +75,8 @@ class StackedDense(nn.Module):
     bias_scale: Tensor
     low: Tensor
     high: Tensor
+    lowest: Tensor
+    highest: Tensor
     output_scale: Tensor
     slope: Tensor
     bounded: Tensor
@@ -79,7 +87,7 @@ class StackedDense(nn.Module):
         weight = quantise_weight(weight, self.weight_scale, self.weight_limit) * self.mask
         limit = torch.as_tensor(_BIAS_LIMIT)
         bias = quantise_weight(bias, self.bias_scale, limit)
-        return torch.baddbmm(bias, x, weight)
+        return self.contraction.multiply(x, weight, bias)
 
     def folded(self, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Weights and biases with normalisation folded in, by the statistics over inputs `x` if they are given."""
@@ -90,7 +98,7 @@ class StackedDense(nn.Module):
 
     def _sums(self, x: Tensor) -> Tensor:
         """What normalisation sees (P, batch, n_out): unquantised weights, those that are pruned left out."""
-        return torch.baddbmm(self.bias, x, self.weight * self.mask)
+        return self.contraction.multiply(x, self.weight * self.mask, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised outputs (P, batch, n_out) of quantised inputs (P, batch, n_in)."""
@@ -99,7 +107,8 @@ class StackedDense(nn.Module):
 
     def activate(self, accumulator: Tensor) -> Tensor:
         """Quantised activations (P, batch, n_out) of accumulators."""
-        usual = quantise_activation(accumulator, self.slope, self.output_scale, self.low, self.high)
+        slope = self.slope if self.leaky else None
+        usual = quantise_activation(accumulator, self.output_scale, self.lowest, self.highest, slope)
         return usual if self.table is None else torch.where(self.table.tabled, self.table(accumulator), usual)
 
     @torch.no_grad()
@@ -121,7 +130,7 @@ class StackedDense(nn.Module):
         if self.folding is not None:
             self.folding.measure(self._sums(x))
         limit, weight = self.weight_limit, self.folded()[0]
-        scale = best_scale(weight, -limit, limit, self.mask, (1,), _WEIGHT_TRIES)
+        scale = best_scale(weight, -limit, limit, (1,), _WEIGHT_TRIES, self.mask)
         # an output without weights has no scale of its own; it must not refine the types of its whole layer
         empty = ~self.mask.any(dim=1, keepdim=True)
         coarsest = torch.where(empty, torch.inf, scale).amin(dim=2, keepdim=True)
@@ -133,11 +142,10 @@ class StackedDense(nn.Module):
         hidden = self.accumulate(x)
         if self.last:
             return hidden
-        everything = torch.ones((), dtype=torch.bool)
         activated = torch.maximum(hidden, hidden * self.slope)
         if self.table is not None:
             activated = torch.where(self.table.tabled, self.table.calibrate(hidden), activated)
-        scale = best_scale(activated, self.low, self.high, everything, (1, 2), _ACTIVATION_TRIES)
+        scale = best_scale(sampled(activated), self.low, self.high, (1, 2), _ACTIVATION_TRIES)
         # hard tanh saturates at -1 and 1; a scale with the least error would saturate nothing and make it linear
         self.output_scale = torch.where(self.bounded, self.high + 1, scale)
         if self.table is not None:

@@ -71,9 +71,6 @@ class StackedNetwork(nn.Module):
             else:
                 signed.append([any(signs) for signs in zip(*(signed[s + 1] for s in sources), strict=True)])
                 self.parts.append(StackedOperation(operations, signed[-1]))
-        for index, part in enumerate(specs[0].layers):
-            if isinstance(part, LayerSpec) and part.window is not None:
-                self.register_buffer(f"reads_{index}", torch.tensor(part.window.reads()))
 
     input_scale: Tensor
     input_low: Tensor
@@ -93,27 +90,18 @@ class StackedNetwork(nn.Module):
         return self._walk(x, apply)
 
     def _walk(self, x: Tensor, apply: Callable[[nn.Module, Sequence[Tensor], Sequence[int]], Tensor]) -> Tensor:
-        """Take inputs (P, batch, n_inputs) through all parts, each by `apply` on (P, rows, n) or its operands."""
+        """Take inputs (P, batch, n_inputs) through all parts, each by `apply` on its arranged words or operands."""
         members, batch, _ = x.shape
         spec = self.specs[0]
         values = [x.reshape(members, batch, *spec.input_shape)]
-        for index, (part, sources) in enumerate(zip(self.parts, spec.sources, strict=True)):
+        for part, sources in zip(self.parts, spec.sources, strict=True):
             inputs = [values[source + 1] for source in sources]
             if isinstance(part, StackedDense):
-                words = self._words(index, inputs[0])
-                flat = apply(part, [words.reshape(members, -1, words.shape[3])], sources)
+                flat = apply(part, [part.contraction.arrange(inputs[0])], sources)
                 values.append(flat.view(members, batch, -1, flat.shape[2]))
             else:
                 values.append(apply(part, inputs, sources))
         return values[-1].reshape(members, batch, -1)
-
-    def _words(self, index: int, x: Tensor) -> Tensor:
-        """What a layer multiplies: x (P, batch, positions, channels), or what is under its window."""
-        reads = getattr(self, f"reads_{index}", None)
-        if reads is None:
-            return x
-        padded = torch.cat([x, torch.zeros_like(x[:, :, :1])], dim=2)  # -1 reads a zero
-        return padded[:, :, reads].flatten(3)
 
     def dense(self) -> list[StackedDense]:
         """The layers with weights, in order."""

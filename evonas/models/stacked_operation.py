@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evonas.models.fixed_point import FixedPoint
 from evonas.models.operations import QuantisedOperation, halvings, ordered_pairs
-from evonas.models.quantisers import best_scale, quantise_activation
+from evonas.models.quantisers import best_scale, quantise_activation, sampled, saturation
 from evonas.models.stacked_dense import column
 
 if TYPE_CHECKING:
@@ -33,11 +33,16 @@ class StackedOperation(nn.Module):
         high = [2.0 ** (b - sign) - 1 if b else 1.0 for b, sign in zip(bits, signed, strict=True)]
         self.register_buffer("low", column(low))
         self.register_buffer("high", column(high))
+        lowest, highest = saturation(self.low, self.high)
+        self.register_buffer("lowest", lowest)
+        self.register_buffer("highest", highest)
         self.register_buffer("output_scale", torch.ones(len(specs), 1, 1))
 
     cast: Tensor
     low: Tensor
     high: Tensor
+    lowest: Tensor
+    highest: Tensor
     output_scale: Tensor
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -47,8 +52,8 @@ class StackedOperation(nn.Module):
 
     def _quantised(self, x: Tensor) -> Tensor:
         flat = x.flatten(2)
-        cut = quantise_activation(flat, torch.ones(()), self.output_scale, self.low, self.high)
-        return torch.where(self.cast, cut, flat).view_as(x)
+        cut = quantise_activation(flat, self.output_scale, self.lowest, self.highest)
+        return (cut if bool(self.cast.all()) else torch.where(self.cast, cut, flat)).view_as(x)
 
     def _join(self, inputs: Sequence[Tensor]) -> Tensor:
         x = inputs[0]
@@ -84,8 +89,7 @@ class StackedOperation(nn.Module):
         if not bool(self.cast.any()):
             self.output_scale = exact
             return result
-        everything = torch.ones((), dtype=torch.bool)
-        best = best_scale(result.flatten(2), self.low, self.high, everything, (1, 2), _TRIES)
+        best = best_scale(sampled(result.flatten(1, 2)), self.low, self.high, (1, 2), _TRIES)
         self.output_scale = torch.where(self.cast, torch.minimum(best, exact), exact)
         return self._quantised(result)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from evonas.models.fixed_point import FixedPoint
     from surrogates import OperationSpec
 
+_SINGLE_BITS = 24  # what single precision holds exactly
+
 
 @final
 class StackedSoftmax(nn.Module):
@@ -26,11 +28,13 @@ class StackedSoftmax(nn.Module):
         super().__init__()
         self.specs = tuple(specs)
         exact = [Softmax(spec.activation_bits, terms) for spec in specs]
-        self.register_buffer("difference", _scale_and_highest([softmax.difference for softmax in exact]))
-        self.register_buffer("total", _scale_and_highest([softmax.total for softmax in exact]))
-        self.register_buffer("output", _scale_and_highest([softmax.output_type for softmax in exact]))
-        self.register_buffer("exp", _tables([softmax.exp for softmax in exact]))
-        self.register_buffer("inverse", _tables([softmax.inverse for softmax in exact]))
+        widest = max(max(softmax.exact_type.width, softmax.accumulator.width) for softmax in exact)
+        precision = torch.float32 if widest <= _SINGLE_BITS else torch.float64
+        self.register_buffer("difference", _scale_and_highest([s.difference for s in exact], precision))
+        self.register_buffer("total", _scale_and_highest([s.total for s in exact], precision))
+        self.register_buffer("output", _scale_and_highest([s.output_type for s in exact], precision))
+        self.register_buffer("exp", _tables([softmax.exp for softmax in exact], precision))
+        self.register_buffer("inverse", _tables([softmax.inverse for softmax in exact], precision))
         self.register_buffer("output_scale", self.output[0, :, :, 0].float())
 
     difference: Tensor  # codes per unit and highest code (2, P, 1, 1, 1)
@@ -46,11 +50,11 @@ class StackedSoftmax(nn.Module):
         return result
 
     def exactly(self, x: Tensor) -> Tensor:
-        """The same without a gradient; in double precision, which holds every product of two words of tables."""
-        words = x.double()
+        """The same without a gradient, in a precision that holds every product of two words of tables."""
+        words = x.to(self.exp.dtype)
         exps = _looked_up(self.exp, _codes(words.amax(dim=3, keepdim=True) - words, self.difference))
         inverse = _looked_up(self.inverse, _codes(exps.sum(dim=3, keepdim=True), self.total))
-        result = _codes(exps * inverse, self.output) / self.output[0]
+        result = _codes(exps.mul_(inverse), self.output).div_(self.output[0])
         return result.to(x.dtype)
 
     def calibrate(self, inputs: Sequence[Tensor], _scales: Sequence[Tensor]) -> Tensor:
@@ -79,21 +83,24 @@ class _Softmax(torch.autograd.Function):
         return products - weights * products.sum(dim=3, keepdim=True), None
 
 
-def _scale_and_highest(kinds: Sequence[FixedPoint]) -> Tensor:
+def _scale_and_highest(kinds: Sequence[FixedPoint], precision: torch.dtype) -> Tensor:
     values = [[2.0**kind.fraction for kind in kinds], [kind.high / kind.lsb for kind in kinds]]
-    return torch.tensor(values, dtype=torch.float64).view(2, -1, 1, 1, 1)
+    return torch.tensor(values, dtype=precision).view(2, -1, 1, 1, 1)
 
 
-def _tables(tables: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> Tensor:
+def _tables(tables: Sequence[np.ndarray[Any, np.dtype[np.float64]]], precision: torch.dtype) -> Tensor:
     """One table for each member (P, words of the longest)."""
     longest = max(map(len, tables))
-    return torch.from_numpy(np.stack([np.pad(table, (0, longest - len(table))) for table in tables]))
+    return torch.from_numpy(np.stack([np.pad(table, (0, longest - len(table))) for table in tables])).to(precision)
 
 
 def _codes(x: Tensor, kind: Tensor) -> Tensor:
-    """Codes of positive x: rounded to the nearest, halves up, and saturated."""
-    return torch.minimum(torch.floor(x * kind[0] + 0.5), kind[1])
+    """Codes of positive x, in its place: rounded to the nearest, halves up, and saturated."""
+    codes = x.mul_(kind[0]).add_(0.5).floor_()
+    return torch.minimum(codes, kind[1], out=codes)
 
 
 def _looked_up(tables: Tensor, codes: Tensor) -> Tensor:
-    return tables.gather(1, codes.flatten(1).long()).view_as(codes)
+    places = torch.nan_to_num(codes).int().flatten(1)  # a member that has diverged reads the first word
+    words = [table.index_select(0, place) for table, place in zip(tables, places, strict=True)]
+    return torch.stack(words).view_as(codes)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evonas.models.activations import DOMAINS, FUNCTIONS, SLOPES, arguments, table
 from evonas.models.fixed_point import FixedPoint
-from evonas.models.quantisers import best_scale
+from evonas.models.quantisers import best_scale, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,8 +87,7 @@ class StackedTable(nn.Module):
     def calibrate(self, x: Tensor) -> Tensor:
         """Choose the binary point of the tables' inputs x (P, rows, n); the activations of x, not yet cast."""
         kept = torch.clamp(x, self.domain_low, self.domain_high)
-        everything = torch.ones((), dtype=torch.bool)
-        self.scale = best_scale(kept, self.low, self.high, everything, (1, 2), _TRIES)
+        self.scale = best_scale(sampled(kept), self.low, self.high, (1, 2), _TRIES)
         self._fill(lambda _, name, kind: (FUNCTIONS[name](arguments(kind)), np.zeros(1)))
         found: Tensor = self(x)
         return found

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evonas.models.fixed_point import FixedPoint
-from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight
+from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight, saturation
 from evonas.models.stacked_network import StackedDense, input_type
 from surrogates import LayerSpec
 
@@ -35,7 +35,7 @@ def test_activations_are_those_of_fixed_point(slope, signed):
     kind = FixedPoint(signed, 4, 2, "RND", "SAT")
     x = values()
     low, high = (torch.tensor(v / kind.lsb) for v in (kind.low, kind.high))
-    found = quantise_activation(x, torch.tensor(slope), torch.tensor(1 / kind.lsb), low, high)
+    found = quantise_activation(x, torch.tensor(1 / kind.lsb), *saturation(low, high), torch.tensor(slope))
     before = np.maximum(x.detach().numpy(), slope * x.detach().numpy())
     np.testing.assert_array_equal(found.detach().numpy(), kind.quantise(before))
 
@@ -44,7 +44,7 @@ def test_activations_are_those_of_fixed_point(slope, signed):
 def test_the_gradient_of_an_activation_stops_where_it_saturates(slope):
     x = values()
     low, high = torch.tensor(-8.0), torch.tensor(7.0)
-    quantise_activation(x, torch.tensor(slope), torch.tensor(4.0), low, high).sum().backward()
+    quantise_activation(x, torch.tensor(4.0), *saturation(low, high), torch.tensor(slope)).sum().backward()
     raw = x.detach()
     sloped = torch.where(raw < 0, raw * slope, raw)
     code = torch.floor(sloped * 4 + 0.5)
@@ -54,13 +54,35 @@ def test_the_gradient_of_an_activation_stops_where_it_saturates(slope):
     assert (x.grad == 1).any()
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_saturation_is_where_rounding_leaves_the_codes(bits, signed):
+    low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
+    lowest, highest = saturation(torch.tensor([low]), torch.tensor([high]))
+    assert torch.floor(highest + 0.5) == high
+    assert torch.floor(torch.nextafter(highest, highest + 1).double() + 0.5) >= high
+    assert torch.floor(highest.double() + 2.0**-7 + 0.5) == high + 1
+    assert lowest == (low - 0.5 if signed else 0.0)
+
+
+def test_a_cast_to_a_type_without_sign_is_a_rectification():
+    x, limits = values(), saturation(torch.tensor(0.0), torch.tensor(7.0))
+    cast = quantise_activation(x, torch.tensor(4.0), *limits)
+    cast.sum().backward()
+    gradient, x.grad = x.grad, None
+    rectified = quantise_activation(x, torch.tensor(4.0), *limits, torch.tensor(0.0))
+    rectified.sum().backward()
+    assert torch.equal(cast, rectified)
+    assert torch.equal(gradient, x.grad)
+    assert (gradient[x < 0] == 0).all()
+
+
 def test_no_other_power_of_two_has_a_smaller_error():
     x = torch.randn(3, 50, 4, generator=torch.Generator().manual_seed(1)) * torch.tensor([0.01, 1.0, 20.0]).view(
         3, 1, 1
     )
     limit = torch.tensor(7.0)
-    everything = torch.ones_like(x, dtype=torch.bool)
-    scale = best_scale(x, -limit, limit, everything, (1,), 5)
+    scale = best_scale(x, -limit, limit, (1,), 5)
 
     def error(s):
         return ((torch.clamp(torch.floor(x * s + 0.5), -limit, limit) / s - x) ** 2).sum(dim=1, keepdim=True)
@@ -74,8 +96,8 @@ def test_pruned_values_do_not_count():
     x = torch.tensor([0.1, 0.2, 100.0]).view(1, 3, 1)
     keep = torch.tensor([True, True, False]).view(1, 3, 1)
     limit = torch.tensor(7.0)
-    alone = best_scale(x[:, :2], -limit, limit, keep[:, :2], (1,), 3)
-    assert torch.equal(best_scale(x, -limit, limit, keep, (1,), 3), alone)
+    alone = best_scale(x[:, :2], -limit, limit, (1,), 3)
+    assert torch.equal(best_scale(x, -limit, limit, (1,), 3, keep), alone)
 
 
 @pytest.mark.parametrize(("bits", "clip"), [(4, 4.0), (8, 4.0), (6, 1.0), (6, 5.0)])
