@@ -30,23 +30,22 @@ QUESTION = (
     "as well as BraggNN at a fifth of its LUTs or less?"
 )
 SOURCES = {"braggnn": "arXiv:2008.08198", "openhls": "arXiv:2302.06751"}
-RATES = {"braggnn": (0.003, 0.006)}
-USUAL_RATES = (0.005, 0.015)
-NORMS: tuple[Norm, ...] = ("none", "batch")
+RATES = {"small": (0.03, 0.06), "full": (0.003, 0.01, 0.03, 0.06)}  # of a baseline; validation chooses
+NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "batch")}
 SPACES = ("dense", "convolution")  # each in a file of that name
 SMALL = ("braggnn", "openhls", "nac_large", "nac_small")
 
 
-def baseline(name: str) -> Baseline:
-    """A network of `evonas.space.published_bragg` with learning rates to choose from, with and without batch norm."""
-    rates, source = RATES.get(name, USUAL_RATES), SOURCES.get(name, "arXiv:2501.05515")
-    return Baseline(name, BRAGG[name](), rates, f"{source}; traced part by part", by_parts=True, norms=NORMS)
+def baseline(name: str, preset: str) -> Baseline:
+    """A network of `evonas.space.published_bragg` with the learning rates and norms of a preset to choose from."""
+    source = f"{SOURCES.get(name, 'arXiv:2501.05515')}; traced part by part"
+    return Baseline(name, BRAGG[name](), RATES[preset], source, by_parts=True, norms=NORMS[preset])
 
 
 def experiment(options: argparse.Namespace) -> Experiment:
     """Both studies with their baselines."""
-    baselines = list(map(baseline, BRAGG if options.preset == "full" else SMALL))
-
+    names = BRAGG if options.preset == "full" else SMALL
+    baselines = [baseline(name, options.preset) for name in names]
     spaces = options.spaces or (SPACES if options.preset == "full" else SPACES[:1])
 
     def arm(source: str, space: str) -> Arm:
