@@ -30,10 +30,11 @@ QUESTION = (
     "as well as BraggNN at a fifth of its LUTs or less?"
 )
 SOURCES = {"braggnn": "arXiv:2008.08198", "openhls": "arXiv:2302.06751"}
-RATES = {"small": (0.03, 0.06), "full": (0.003, 0.01, 0.03, 0.06)}  # of a baseline; validation chooses
+# of a baseline; validation chooses, and chose .06 for these where it had .03 too
+RATES = {"small": (0.06,), "full": (0.003, 0.01, 0.03, 0.06)}
 NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "batch")}
 SPACES = ("dense", "convolution")  # each in a file of that name
-SMALL = ("braggnn", "openhls", "nac_large", "nac_small")
+SMALL = ("braggnn", "openhls", "nac_small")
 
 
 def baseline(name: str, preset: str) -> Baseline:
