@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from evonas.models.contraction import Contraction
 from evonas.models.fixed_point import LEAKY_SLOPE, FixedPoint, QuantisedDense
 from evonas.models.folding import Folding
+from evonas.models.fused_layer import Scales, fused_layer
 from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight, sampled, saturation
 from evonas.models.stacked_table import StackedTable
 
@@ -46,7 +47,7 @@ class StackedDense(nn.Module):
         weights = [torch.randn(n_in, n_out, generator=g) * (2.0 / n_in) ** 0.5 for g in generators]
         self.weight = nn.Parameter(torch.stack(weights))
         self.bias = nn.Parameter(torch.zeros(len(specs), 1, n_out))
-        self.register_buffer("mask", torch.ones(len(specs), n_in, n_out, dtype=torch.bool))
+        self.register_buffer("mask", torch.ones(len(specs), n_in, n_out))
         self.register_buffer("weight_limit", column([2.0 ** (s.weight_bits - 1) - 1 for s in specs]))
         self.register_buffer("weight_scale", torch.ones(len(specs), 1, n_out))
         self.register_buffer("bias_scale", torch.ones(len(specs), 1, 1))
@@ -67,6 +68,7 @@ class StackedDense(nn.Module):
         self.register_buffer("bounded", column([float(s.activation == "hard_tanh") for s in specs]) > 0)
         self.last = specs[0].activation == "linear"
         self.table = StackedTable(specs) if any(s.table_bits for s in specs) else None
+        self.fused = not (self.last or self.leaky or self.table is not None or self.contraction.window is not None)
         self.folding = Folding(normalised, n_out) if any(normalised) and not self.last else None
 
     mask: Tensor
@@ -83,7 +85,9 @@ class StackedDense(nn.Module):
 
     def accumulate(self, x: Tensor) -> Tensor:
         """Accumulators, before activation and output quantiser, (P, batch, n_out)."""
-        weight, bias = self.folded(x if self.training else None)
+        return self._accumulate(x, *self.folded(x if self.training else None))
+
+    def _accumulate(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         weight = quantise_weight(weight, self.weight_scale, self.weight_limit) * self.mask
         limit = torch.as_tensor(_BIAS_LIMIT)
         bias = quantise_weight(bias, self.bias_scale, limit)
@@ -102,7 +106,12 @@ class StackedDense(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised outputs (P, batch, n_out) of quantised inputs (P, batch, n_in)."""
-        hidden = self.accumulate(x)
+        weight, bias = self.folded(x if self.training else None)
+        if self.fused:
+            output = self.output_scale, self.lowest, self.highest
+            scales = Scales(self.weight_scale, self.weight_limit, self.bias_scale, _BIAS_LIMIT, *output)
+            return fused_layer(x, weight, bias, self.mask, scales)
+        hidden = self._accumulate(x, weight, bias)
         return hidden if self.last else self.activate(hidden)
 
     def activate(self, accumulator: Tensor) -> Tensor:
@@ -118,10 +127,10 @@ class StackedDense(nn.Module):
         for member, spec in enumerate(self.specs):
             count = spec.n_weights - spec.n_nonzero
             count = round(progress * count)
-            magnitude = torch.where(self.mask[member], weight[member].abs(), torch.zeros(()))
+            magnitude = torch.where(self.mask[member] > 0, weight[member].abs(), torch.zeros(()))
             order = torch.argsort(magnitude.flatten(), stable=True)
-            mask = torch.ones(spec.n_weights, dtype=torch.bool)
-            mask[order[:count]] = False
+            mask = torch.ones(spec.n_weights)
+            mask[order[:count]] = 0.0
             self.mask[member] = mask.view_as(self.mask[member])
 
     @torch.no_grad()
@@ -130,9 +139,9 @@ class StackedDense(nn.Module):
         if self.folding is not None:
             self.folding.measure(self._sums(x))
         limit, weight = self.weight_limit, self.folded()[0]
-        scale = best_scale(weight, -limit, limit, (1,), _WEIGHT_TRIES, self.mask)
+        scale = best_scale(weight, -limit, limit, (1,), _WEIGHT_TRIES, self.mask > 0)
         # an output without weights has no scale of its own; it must not refine the types of its whole layer
-        empty = ~self.mask.any(dim=1, keepdim=True)
+        empty = self.mask.amax(dim=1, keepdim=True) == 0
         coarsest = torch.where(empty, torch.inf, scale).amin(dim=2, keepdim=True)
         self.weight_scale = torch.where(empty, torch.where(coarsest.isinf(), 1.0, coarsest), scale)
         finest = self.weight_scale.amax(dim=2, keepdim=True)
