@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
+from evonas.models.products import affine
+
 if TYPE_CHECKING:
     from surrogates import LayerSpec
 
@@ -48,7 +50,7 @@ class Contraction(nn.Module):
     def multiply(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Sums (P, rows, n_out) of arranged words, weights (P, n_in, n_out) and biases; rows are samples and places."""
         if self.window is None:
-            return torch.baddbmm(bias, x, weight)
+            return affine(x, weight, bias)
         members, _, n_out = weight.shape
         kernel, window = self.window.kernel, self.window
         kernels = weight.view(members, kernel, kernel, -1, n_out).permute(0, 4, 3, 1, 2).flatten(0, 1)

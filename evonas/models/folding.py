@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor, nn
 
+from evonas.models.products import over_rows, scaled
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,7 +48,7 @@ class Folding(nn.Module):
         """Folded weights (P, n_in, n_out) and biases (P, 1, n_out), by the statistics of `sums` if they are given."""
         mean, variance = (self.mean, self.variance) if sums is None else _statistics(sums)
         factor = torch.where(self.normalised, self.gamma / torch.sqrt(variance + EPSILON), 1.0)
-        return weight * factor, torch.where(self.normalised, self.beta + (bias - mean) * factor, bias)
+        return scaled(weight, factor), torch.where(self.normalised, self.beta + (bias - mean) * factor, bias)
 
 
 @final
@@ -55,16 +57,17 @@ class _Moments(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, sums: Tensor) -> tuple[Tensor, Tensor]:
-        mean = sums.mean(dim=1, keepdim=True)
+        mean = over_rows(sums) / sums.shape[1]
         distances = sums - mean
         ctx.save_for_backward(distances)
-        return mean, (distances * distances).mean(dim=1, keepdim=True)
+        return mean, over_rows(distances * distances) / sums.shape[1]
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Tensor:
         (distances,) = ctx.saved_tensors
         of_mean, of_variance = (grad / distances.shape[1] for grad in grads)
-        return torch.addcmul(of_mean, distances, of_variance, value=2.0)
+        found: Tensor = (distances * (2 * of_variance)).add_(of_mean)
+        return found
 
 
 def _statistics(sums: Tensor) -> tuple[Tensor, Tensor]:

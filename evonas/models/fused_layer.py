@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from evonas.models.products import over_rows
 from evonas.models.quantisers import clamped
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class _FusedLayer(torch.autograd.Function):
         passed = inside * grads[0]  # no gradient where it saturates; not in place, so that backward can run twice
         of_x = torch.bmm(passed, weights.transpose(1, 2)).div_(scale) if ctx.needs_input_grad[0] else None
         of_weight = torch.bmm(x.transpose(1, 2), passed).mul_(mask)
-        return of_x, of_weight, passed.sum(dim=1, keepdim=True), None, None
+        return of_x, of_weight, over_rows(passed), None, None
 
 
 fused_layer: Callable[[Tensor, Tensor, Tensor, Tensor, Scales], Tensor] = _FusedLayer.apply

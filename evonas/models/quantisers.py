@@ -11,7 +11,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-_SAMPLE = 1 << 16
+from evonas.models.products import over_rows
+
+_ROWS = 2048
 
 
 @final
@@ -85,8 +87,8 @@ def quantise_activation(
 
 
 def sampled(x: Tensor) -> Tensor:
-    """Rows of x (P, rows, n), evenly spread, that hold some 65,000 values for each member: enough for a scale."""
-    return x[:, :: max(x.shape[1] * x.shape[2] // _SAMPLE, 1)]
+    """Some 2,000 rows of x (P, rows, n), evenly spread, which are enough for a scale."""
+    return x[:, :: max(x.shape[1] // _ROWS, 1)]
 
 
 def best_scale(
@@ -102,11 +104,12 @@ def best_scale(
     below = -torch.amin(kept, dims, True) / torch.clamp(-low, min=1) * (low < 0)
     largest = torch.clamp(torch.maximum(above, below), min=2.0**-12)
     base = torch.floor(-torch.log2(largest))
-    best, best_error = base, torch.full_like(base, torch.inf)
+    best, best_error = base, torch.full_like(base, torch.inf, dtype=torch.float64)
     for step in range(tries):
         scale = torch.exp2(base + step)
         rounded = clamped((kept * scale).add_(0.5).floor_(), low, high).div_(scale)
-        error = rounded.sub_(kept).square_().sum(dim=dims, keepdim=True)
+        error = over_rows(rounded.sub_(kept).square_()).double()
+        error = error.sum(dim=2, keepdim=True) if 2 in dims else error
         better = error < best_error * (1 - 1e-6)
         best, best_error = torch.where(better, base + step, best), torch.where(better, error, best_error)
     return torch.exp2(torch.clamp(best, -6.0, 12.0))

@@ -22,6 +22,8 @@ from evonas.models.stacked_table import StackedTable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from surrogates import LayerSpec
 
 _BIAS_LIMIT = 2.0**20
@@ -31,23 +33,35 @@ _WEIGHT_TRIES = 3
 
 @final
 class StackedDense(nn.Module):
-    """One layer of P members of equal shape; a convolution is dense on the words under its window.
+    """One layer of P members; a convolution is dense on the words under its window.
 
-    `normalised` says which members have batch normalisation; a linear layer has none.
+    `normalised` says which members have batch normalisation; a linear layer has none. Members of different widths are
+    in the `room` of the widest, where `rows` are the words that each has weights for (`evonas.models.padding`).
     """
 
     def __init__(
-        self, specs: Sequence[LayerSpec], generators: Sequence[torch.Generator], normalised: Sequence[bool] = ()
+        self,
+        specs: Sequence[LayerSpec],
+        generators: Sequence[torch.Generator],
+        normalised: Sequence[bool] = (),
+        room: LayerSpec | None = None,
+        rows: Sequence[NDArray[np.intp]] = (),
     ) -> None:
         super().__init__()
         self.specs = tuple(specs)
-        n_in, n_out = specs[0].fan_in, specs[0].n_out
-        self.contraction = Contraction(specs[0])
-        # He initialisation for what survives pruning (He et al., arXiv 1502.01852)
-        weights = [torch.randn(n_in, n_out, generator=g) * (2.0 / n_in) ** 0.5 for g in generators]
-        self.weight = nn.Parameter(torch.stack(weights))
+        room = room or specs[0]
+        n_in, n_out = room.fan_in, room.n_out
+        self.rows = tuple(map(torch.from_numpy, rows)) or (torch.arange(n_in),) * len(specs)
+        self.contraction = Contraction(room)
+        weights, mask = torch.zeros(len(specs), n_in, n_out), torch.zeros(len(specs), n_in, n_out)
+        for member, (spec, generator) in enumerate(zip(specs, generators, strict=True)):
+            # He initialisation for what survives pruning (He et al., arXiv 1502.01852)
+            drawn = torch.randn(spec.fan_in, spec.n_out, generator=generator) * (2.0 / spec.fan_in) ** 0.5
+            weights[member, self.rows[member], : spec.n_out] = drawn
+            mask[member, self.rows[member], : spec.n_out] = 1.0
+        self.weight = nn.Parameter(weights)
         self.bias = nn.Parameter(torch.zeros(len(specs), 1, n_out))
-        self.register_buffer("mask", torch.ones(len(specs), n_in, n_out))
+        self.register_buffer("mask", mask)
         self.register_buffer("weight_limit", column([2.0 ** (s.weight_bits - 1) - 1 for s in specs]))
         self.register_buffer("weight_scale", torch.ones(len(specs), 1, n_out))
         self.register_buffer("bias_scale", torch.ones(len(specs), 1, 1))
@@ -123,15 +137,19 @@ class StackedDense(nn.Module):
     @torch.no_grad()
     def prune(self, progress: float) -> None:
         """Zero the smallest weights of each member, up to `progress` of its sparsity."""
-        weight, _ = self.folded()
+        weights, _ = self.folded()
         for member, spec in enumerate(self.specs):
-            count = spec.n_weights - spec.n_nonzero
-            count = round(progress * count)
-            magnitude = torch.where(self.mask[member] > 0, weight[member].abs(), torch.zeros(()))
+            count = round(progress * (spec.n_weights - spec.n_nonzero))
+            weight, kept = self._own(weights, member), self._own(self.mask, member)
+            magnitude = torch.where(kept > 0, weight.abs(), torch.zeros(()))
             order = torch.argsort(magnitude.flatten(), stable=True)
             mask = torch.ones(spec.n_weights)
             mask[order[:count]] = 0.0
-            self.mask[member] = mask.view_as(self.mask[member])
+            self.mask[member, self.rows[member], : spec.n_out] = mask.view_as(kept)
+
+    def _own(self, weights: Tensor, member: int) -> Tensor:
+        """What is one member's of weights (P, n_in, n_out)."""
+        return weights[member, self.rows[member], : self.specs[member].n_out]
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, input_scale: Tensor) -> Tensor:
@@ -165,12 +183,13 @@ class StackedDense(nn.Module):
     def export(self, member: int) -> QuantisedDense:
         """The exact fixed-point layer of one member."""
         spec = self.specs[member]
-        scale, bias_scale = self.weight_scale[member], self.bias_scale[member]
-        weight, bias = (tensor[member] for tensor in self.folded())
+        weights, biases = self.folded()
+        weight, bias = self._own(weights, member), biases[member, :, : spec.n_out]
+        scale, bias_scale = self.weight_scale[member, :, : spec.n_out], self.bias_scale[member, :, : spec.n_out]
         limit = self.weight_limit[member]
         # in single precision, as in training: in double precision 0.49999997 + 0.5 would round to another code
         rounded = torch.clamp(torch.floor(weight * scale + 0.5), -limit, limit)
-        codes = (rounded * self.mask[member]).double().numpy()
+        codes = (rounded * self._own(self.mask, member)).double().numpy()
         fraction = np.log2(scale.numpy()).astype(np.int64)
         # one type holds all outputs' binary points; codes of coarser outputs are shifted left, free in hardware
         shifted = np.asarray(codes * 2.0 ** (fraction.max() - fraction), np.int64)

@@ -1,7 +1,7 @@
-"""Quantised networks as one torch module for several members of equal topology.
+"""Quantised networks as one torch module for several members of one structure.
 
 Words are (P, batch, positions, channels), so that training a stack is one tensor program. Members differ in weights,
-bit widths, sparsity and activation; a single network is P = 1.
+widths, bit widths, sparsity and activation; a single network is P = 1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from evonas.models.fixed_point import FixedPoint
+from evonas.models.padding import rows as rows_of
+from evonas.models.padding import structure, widest
 from evonas.models.quantised_network import QuantisedNetwork
 from evonas.models.stacked_dense import StackedDense, column
 from evonas.models.stacked_operation import StackedOperation
@@ -49,25 +51,28 @@ class StackedNetwork(nn.Module):
         normalised: Sequence[bool] = (),
     ) -> None:
         super().__init__()
-        if len({spec.topology for spec in specs}) != 1:
-            raise ValueError("members of a stack must share their topology")
-        self.specs = tuple(specs)
+        if len({structure(spec) for spec in specs}) != 1:
+            raise ValueError("members of a stack must share their structure")
+        self.specs, self.room = tuple(specs), widest(specs)
         self.input_types = tuple(input_type(spec.input_bits, clip) for spec in specs)
         self.register_buffer("input_scale", column([2.0**t.fraction for t in self.input_types]))
         self.register_buffer("input_low", column([t.low / t.lsb for t in self.input_types]))
         self.register_buffer("input_high", column([t.high / t.lsb for t in self.input_types]))
         self.parts = nn.ModuleList()
+        rows = list(zip(*(rows_of(spec, self.room) for spec in specs), strict=True))
         signed = [[True] * len(specs)]  # of the words that leave the input and each part, for each member
         for index, sources in enumerate(specs[0].sources):
             parts = [spec.layers[index] for spec in specs]
             layers = [part for part in parts if isinstance(part, LayerSpec)]
             operations = [part for part in parts if isinstance(part, OperationSpec)]
             if layers:
-                self.parts.append(StackedDense(layers, generators, normalised))
+                room = self.room.layers[index]
+                assert isinstance(room, LayerSpec)
+                self.parts.append(StackedDense(layers, generators, normalised, room, rows[index]))
                 signed.append([layer.signed for layer in layers])
             elif operations[0].kind == "softmax":
                 signed.append([False] * len(specs))
-                self.parts.append(StackedSoftmax(operations, specs[0].shapes[sources[0] + 1][1]))
+                self.parts.append(StackedSoftmax(operations, self.room.shapes[sources[0] + 1][1]))
             else:
                 signed.append([any(signs) for signs in zip(*(signed[s + 1] for s in sources), strict=True)])
                 self.parts.append(StackedOperation(operations, signed[-1]))
@@ -92,9 +97,8 @@ class StackedNetwork(nn.Module):
     def _walk(self, x: Tensor, apply: Callable[[nn.Module, Sequence[Tensor], Sequence[int]], Tensor]) -> Tensor:
         """Take inputs (P, batch, n_inputs) through all parts, each by `apply` on its arranged words or operands."""
         members, batch, _ = x.shape
-        spec = self.specs[0]
-        values = [x.reshape(members, batch, *spec.input_shape)]
-        for part, sources in zip(self.parts, spec.sources, strict=True):
+        values = [x.reshape(members, batch, *self.room.input_shape)]
+        for part, sources in zip(self.parts, self.room.sources, strict=True):
             inputs = [values[source + 1] for source in sources]
             if isinstance(part, StackedDense):
                 flat = apply(part, [part.contraction.arrange(inputs[0])], sources)

@@ -34,8 +34,9 @@ class StackedAdam:
         correction = (1 - beta2**self.steps) ** 0.5 / (1 - beta1**self.steps)
         every = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         gradients = torch.cat([gradient.flatten(1) for gradient in every], dim=1)
-        self.first.lerp_(gradients, 1 - beta1)
-        self.second.mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
+        # no `lerp` and `addcmul`: where a number lies in memory decides whether they round once or twice
+        self.first.mul_(beta1).add_(gradients * (1 - beta1))
+        self.second.mul_(beta2).add_(gradients.square_().mul_(1 - beta2))
         moves = (self.first / self.second.sqrt().add_(epsilon)).mul_(self.rates * (schedule * correction))
         for parameter, move in zip(self.parameters, torch.split(moves, self.sizes, dim=1), strict=True):
             parameter.sub_(move.view_as(parameter))

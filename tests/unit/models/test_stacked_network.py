@@ -108,9 +108,9 @@ def test_training_moves_the_loss(family):
     assert len(np.unique(result.network.predict(x))) > 10
 
 
-def test_networks_of_different_topologies_do_not_stack():
+def test_networks_of_different_structures_do_not_stack():
     first, second = alike("deep_sets", 1)[0], alike("mixer", 1)[0]
-    with pytest.raises(ValueError, match="share their topology"):
+    with pytest.raises(ValueError, match="share their structure"):
         StackedNetwork([first, second], CLIP, [torch.Generator(), torch.Generator()])
 
 

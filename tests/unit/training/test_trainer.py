@@ -231,8 +231,3 @@ def test_stacked_adam_is_adam_for_each_member():
     for index in range(2):
         torch.testing.assert_close(stacked[index], single[index], rtol=1e-4, atol=1e-5)
     assert stacked.grad is None
-
-
-def test_the_members_of_a_stack_share_their_topology():
-    with pytest.raises(ValueError, match="topology"):
-        StackedNetwork([spec(), spec(widths=(6, 4, 8, 3))], CLIP, [torch.Generator(), torch.Generator()])
