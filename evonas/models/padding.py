@@ -53,13 +53,14 @@ def _settled(spec: ModelSpec) -> set[int]:
 
 def widest(specs: Sequence[ModelSpec]) -> ModelSpec:
     """The network with the largest width of each layer, for specs of one structure; its bits mean nothing."""
-    first = specs[0]
+    first, settled = specs[0], _settled(specs[0])
     shapes: list[Shape] = [first.shapes[0]]
     parts: list[LayerSpec | OperationSpec] = []
     for index, sources in enumerate(first.sources):
         part, inputs = first.layers[index], [shapes[source + 1] for source in sources]
         if isinstance(part, LayerSpec):
             n_out = max(spec.shapes[index + 1][1] for spec in specs)
+            n_out = n_out if index in settled else max(n_out, 2)  # a column alone is summed in another order
             plain = replace(part, strategy="distributed_arithmetic", reuse_factor=1, sparsity=0.0)
             part = replace(plain, n_in=inputs[0][1], n_out=n_out)
             shapes.append(part.shape)
