@@ -17,6 +17,8 @@ from evonas.objectives import Measurement
 from surrogates import HardwareTarget, ModelSpec, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evonas.space.base import Norm
     from evonas.synthesis.backend import SynthesisResult
     from evonas.tasks import Task
@@ -36,7 +38,7 @@ class Training:
 @final
 @dataclass(frozen=True)
 class TrainedCandidate:
-    """What a training job returns: validation scores and the network as bytes."""
+    """What training gives of a candidate: validation scores and the network as bytes; its share of the stack's time."""
 
     measurements: tuple[Measurement, ...]
     network: bytes
@@ -44,23 +46,46 @@ class TrainedCandidate:
     wall_time_s: float
 
 
-def train_candidate(
-    task: Task, spec: dict[str, Any], learning_rate: float, seed: int, training: Training, norm: Norm = "none"
-) -> TrainedCandidate | Failure:
-    """Train one candidate and score its exact fixed-point form on the validation split."""
+@final
+@dataclass(frozen=True)
+class TrainingOrder:
+    """One candidate to train: its `ModelSpec` as plain data, and what training needs beside it."""
+
+    spec: dict[str, Any]
+    learning_rate: float
+    seed: int
+    norm: Norm = "none"
+
+
+def train_stack(
+    task: Task, orders: Sequence[TrainingOrder], training: Training
+) -> tuple[TrainedCandidate | Failure, ...]:
+    """Train candidates of one structure together and score their exact fixed-point forms on the validation split."""
     from evonas.training.trainer import Member, train  # torch is loaded where it is needed, not in the driver
 
-    start = time.perf_counter()
     data = task.split("train")
     if training.max_rows is not None:
         data = data.head(training.max_rows)
-    member = Member(ModelSpec.from_dict(spec), learning_rate, seed, norm)
-    (result,) = train([member], data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size)
-    if isinstance(result, Failure):
-        return result
-    measurements = score(task, result.network, "validation")
-    seconds = time.perf_counter() - start
-    return TrainedCandidate(measurements, result.network.to_bytes(), result.epochs, seconds)
+    members = [Member(ModelSpec.from_dict(o.spec), o.learning_rate, o.seed, o.norm) for o in orders]
+    trained = train(members, data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size)
+    found: list[TrainedCandidate | Failure] = []
+    for result in trained:
+        if isinstance(result, Failure):
+            found.append(result)
+            continue
+        start = time.perf_counter()
+        measurements = score(task, result.network, "validation")
+        seconds = result.wall_time_s + time.perf_counter() - start
+        found.append(TrainedCandidate(measurements, result.network.to_bytes(), result.epochs, seconds))
+    return tuple(found)
+
+
+def train_candidate(
+    task: Task, spec: dict[str, Any], learning_rate: float, seed: int, training: Training, norm: Norm = "none"
+) -> TrainedCandidate | Failure:
+    """Train one candidate alone."""
+    (found,) = train_stack(task, [TrainingOrder(spec, learning_rate, seed, norm)], training)
+    return found
 
 
 def score(task: Task, network: QuantisedNetwork, split_name: str) -> tuple[Measurement, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from evonas.execution import executor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from evonas.config import ExecutionConfig
     from evonas.execution import Executor, Job
@@ -27,24 +27,34 @@ class Workers:
         self._executor: Executor | None = None
         self.waiting_s = 0.0
 
-    def run(self, activity: str, jobs: Sequence[Job], done: Callable[[str, Any], None]) -> None:
-        """Run jobs to their ends; `done(key, value or Failure)` is called for each as it ends."""
+    def run(
+        self,
+        activity: str,
+        jobs: Sequence[Job],
+        done: Callable[[str, Any], None],
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        """Run jobs to their ends; `done(key, value or Failure)` is called for each as it ends.
+
+        `sizes` says how many things each job makes, by its key, for the progress; one if it is not given.
+        """
         if not jobs:
             return
         if self._executor is None:
             self._executor = executor(self._config.executor, self._config.workers, self._task)
         for job in jobs:
             self._executor.submit(job)
-        self.progress(activity, 0, len(jobs))
-        ended = 0
+        sizes = sizes or {job.key: 1 for job in jobs}
+        total, made, ended = sum(sizes[job.key] for job in jobs), 0, 0
+        self.progress(activity, 0, total)
         while ended < len(jobs):
             before = time.perf_counter()
             outcomes = self._executor.collect()
             self.waiting_s += time.perf_counter() - before
             for outcome in outcomes:
-                ended += 1
+                ended, made = ended + 1, made + sizes[outcome.key]
                 done(outcome.key, outcome.failure or outcome.value)
-                self.progress(activity, ended, len(jobs))
+                self.progress(activity, made, total)
 
     def progress(self, activity: str, done: int, total: int) -> None:
         """Tell the observers how far the current activity is."""

@@ -148,13 +148,13 @@ from evonas.study.study import Study
 import evonas.study.training
 
 studies.install(setattr, InstantBackend())
-train = evonas.study.training.train_candidate
+train = evonas.study.training.train_stack
 
 def slowly(*arguments):
     time.sleep(0.02)
     return train(*arguments)
 
-evonas.study.training.train_candidate = slowly
+evonas.study.training.train_stack = slowly
 
 class Watch:
     def happened(self, event, state):

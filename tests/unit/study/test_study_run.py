@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.studies import SpyTask, instant_training, make_task, story
+from fakes.studies import SpyTask, instant_stack, instant_training, make_task, one_by_one, story
 
 import evonas.study.training
 import evonas.study.workers
@@ -57,7 +57,7 @@ def test_a_normalisation_reaches_training_and_is_told(configured, instant, task,
         asked.append(norm)
         return instant_training(task, spec, learning_rate, seed, training, norm)
 
-    monkeypatch.setattr(evonas.study.training, "train_candidate", train)
+    monkeypatch.setattr(evonas.study.training, "train_stack", one_by_one(train))
     study = run(configured('space.norms=["none","batch"]', "search.population_size=8"), tmp_path / "s", task)
     own = [c for c in study.state.candidates.values() if c.asked.copy_of is None]
     assert Counter(asked) == Counter(c.norm for c in own if not c.asked.dropped)
@@ -229,7 +229,7 @@ def hostile(verdict):
         result = verdict(seed)
         return result or instant_training(task, spec, learning_rate, seed, training, norm)
 
-    return train
+    return one_by_one(train)
 
 
 def test_failed_candidates_are_values_and_never_numbers(configured, instant, task, tmp_path, monkeypatch):
@@ -240,7 +240,7 @@ def test_failed_candidates_are_values_and_never_numbers(configured, instant, tas
             raise RuntimeError("a bug")
         return None
 
-    monkeypatch.setattr(evonas.study.training, "train_candidate", hostile(verdict))
+    monkeypatch.setattr(evonas.study.training, "train_stack", hostile(verdict))
     study = run(configured("search.population_size=8"), tmp_path / "s", task)
     failed = {n: c for n, c in study.state.candidates.items() if c.failure}
     assert {c.failure.kind for c in failed.values()} == {FailureKind.DIVERGED, FailureKind.WORKER_DIED}
@@ -259,7 +259,7 @@ def test_when_every_first_candidate_fails_the_study_stops_clearly_and_can_go_on(
 ):
     with monkeypatch.context() as patch:
         broken = hostile(lambda _seed: Failure(FailureKind.DIVERGED, "the loss is nan"))
-        patch.setattr(evonas.study.training, "train_candidate", broken)
+        patch.setattr(evonas.study.training, "train_stack", broken)
         with Study(configured(), tmp_path / "s", task=task) as study:
             with pytest.raises(StudyError, match=r"every candidate of the first generation failed.*the loss is nan"):
                 study.run()
@@ -411,9 +411,9 @@ def test_progress_is_told(configured, instant, task, tmp_path):
     assert [s for s in seen if isinstance(s, str)] == kinds(tmp_path / "s")
 
 
-def test_an_outcome_without_value_is_a_failure_even_if_the_worker_died(
-    configured, instant, task, tmp_path, monkeypatch
-):
+def test_a_worker_that_dies_with_a_stack_costs_the_guilty_alone(configured, instant, task, tmp_path, monkeypatch):
+    killed = []
+
     class Mourning:
         capacity = 1
 
@@ -426,15 +426,27 @@ def test_an_outcome_without_value_is_a_failure_even_if_the_worker_died(
         def collect(self, timeout_s=None):
             failure = Failure(FailureKind.WORKER_DIED, "killed by signal 9")
             jobs, self.jobs = self.jobs, []
-            done = [Outcome(j.key, j.function(task, *j.arguments)) for j in jobs[1:]]
-            return [Outcome(j.key, failure=failure) for j in jobs[:1]] + done
+            return [
+                Outcome(j.key, failure=failure) if dies(j) else Outcome(j.key, j.function(task, *j.arguments))
+                for j in jobs
+            ]
 
         def close(self):
             pass
 
+    def dies(job):
+        if job.function is not instant_stack:
+            return False
+        seeds = [order.seed for order in job.arguments[0]]
+        killed.extend(seeds[:1] if not killed else [])
+        return killed[0] in seeds
+
     monkeypatch.setattr(evonas.study.workers, "executor", lambda *_: Mourning())
-    study = run(configured(), tmp_path / "s", task)
-    assert study.state.candidates[0].failure.message == "killed by signal 9"
+    study = run(configured("search.population_size=16"), tmp_path / "s", task)
+    first = [study.state.candidates[n] for n in study.state.generations[0].candidates]
+    failed = [c for c in first if c.failure is not None]
+    assert [c.failure.message for c in failed] == ["killed by signal 9"]
+    assert sum(bool(c.measured) for c in first) == len(first) - 1
 
 
 def test_the_surrogate_shipped_in_the_library_does_it_as_well(configured, task, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes.studies import instant_training
+from fakes.studies import instant_stack
 
 import evonas.study.training
 from evonas.errors import FailureKind
@@ -32,7 +32,7 @@ def vitis(monkeypatch, tmp_path):
     program.write_text(FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable}", 1))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(evonas.study.training, "train_candidate", instant_training)
+    monkeypatch.setattr(evonas.study.training, "train_stack", instant_stack)
     return lambda behaviour: monkeypatch.setenv("FAKE_VITIS", behaviour)
 
 

@@ -1,0 +1,60 @@
+"""Which candidates are trained together as one tensor program.
+
+A step of training takes some time for its operations and some for their arithmetic, and small networks leave the first
+to dominate: eight of them in a stack take little longer than one. Members of different widths have room for the widest,
+so a candidate joins a stack where the arithmetic on empty room costs less than operations of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evonas.models.padding import structure, widest
+from surrogates import LayerSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LARGEST = 8  # members; beyond it a stack gains little and leaves the cache
+SPREAD = 4  # stacks of a generation, at least, so that workers have something each
+_OPERATIONS = 2_000_000  # products that take as long as the operations of a step (measured: .6 ms at 20 GFLOP/s)
+_ELEMENTWISE = 8  # products that take as long as activating and quantising one word
+
+
+def stacks(specs: Sequence[ModelSpec], batch_size: int) -> list[tuple[int, ...]]:
+    """Indices of `specs`, each in one stack, those that take longest first.
+
+    Depends on the specs alone, so that a study that was interrupted trains the same stacks when it goes on.
+    """
+    largest = min(LARGEST, max(-(-len(specs) // SPREAD), 1))
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index in sorted(range(len(specs)), key=lambda i: (-work(specs[i]), i)):
+        groups.setdefault(structure(specs[index]), []).append(index)
+    found = []
+    for group in groups.values():
+        stack = group[:1]
+        for index in group[1:]:
+            if len(stack) < largest and _joins([specs[i] for i in stack], specs[index], batch_size):
+                stack.append(index)
+            else:
+                found.append(tuple(stack))
+                stack = [index]
+        found.append(tuple(stack))
+    return sorted(found, key=lambda stack: -len(stack) * work(widest([specs[i] for i in stack])))
+
+
+def _joins(stack: Sequence[ModelSpec], spec: ModelSpec, batch_size: int) -> bool:
+    before, after = work(widest(stack)), work(widest([*stack, spec]))
+    wasted = (len(stack) + 1) * after - len(stack) * before - work(spec)
+    return wasted * batch_size <= _OPERATIONS
+
+
+def work(spec: ModelSpec) -> int:
+    """Products for each sample of a step, forward and backward, elementwise work as that many products."""
+    total = 0
+    for index, part in enumerate(spec.layers):
+        positions, channels = spec.shapes[index + 1]
+        total += positions * channels * _ELEMENTWISE
+        if isinstance(part, LayerSpec):
+            total += 3 * positions * part.n_weights
+    return total
