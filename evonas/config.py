@@ -106,6 +106,7 @@ class TrainingConfig(_Section):
     epochs: Positive = 40
     batch_size: Positive = 1024
     max_rows: Positive | None = None  # use at most this many training rows
+    repeats: Positive = 1  # trainings of each candidate, with other seeds; scores are their means
 
 
 class ObjectiveConfig(_Section):

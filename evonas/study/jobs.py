@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from evonas.space.base import Norm
     from evonas.synthesis.backend import SynthesisResult
     from evonas.tasks import Task
+    from evonas.training.trainer import Trained
 
 
 @final
@@ -49,11 +51,14 @@ class TrainedCandidate:
 @final
 @dataclass(frozen=True)
 class TrainingOrder:
-    """One candidate to train: its `ModelSpec` as plain data, and what training needs beside it."""
+    """One candidate to train: its `ModelSpec` as plain data, and what training needs beside it.
+
+    It is trained once for each of its seeds.
+    """
 
     spec: dict[str, Any]
     learning_rate: float
-    seed: int
+    seeds: tuple[int, ...]
     norm: Norm = "none"
 
 
@@ -66,25 +71,45 @@ def train_stack(
     data = task.split("train")
     if training.max_rows is not None:
         data = data.head(training.max_rows)
-    members = [Member(ModelSpec.from_dict(o.spec), o.learning_rate, o.seed, o.norm) for o in orders]
+    members = [Member(ModelSpec.from_dict(o.spec), o.learning_rate, seed, o.norm) for o in orders for seed in o.seeds]
     trained = train(members, data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size)
-    found: list[TrainedCandidate | Failure] = []
-    for result in trained:
-        if isinstance(result, Failure):
-            found.append(result)
-            continue
-        start = time.perf_counter()
-        measurements = score(task, result.network, "validation")
-        seconds = result.wall_time_s + time.perf_counter() - start
-        found.append(TrainedCandidate(measurements, result.network.to_bytes(), result.epochs, seconds))
-    return tuple(found)
+    results = iter(trained)
+    return tuple(_repeated(task, list(islice(results, len(order.seeds)))) for order in orders)
+
+
+def _repeated(task: Task, results: Sequence[Trained | Failure]) -> TrainedCandidate | Failure:
+    """What trainings of one candidate with different seeds come to.
+
+    Scores are means over those that did not fail; the network is the one with the least error. The standard error has a
+    part from the seeds, which falls with their number, and one from the validation rows, which does not.
+    """
+    networks, scores, start = [], [], time.perf_counter()
+    for result in results:
+        if not isinstance(result, Failure):
+            networks.append(result)
+            scores.append({m.metric: m for m in score(task, result.network, "validation")})
+    if not networks:
+        return next(result for result in results if isinstance(result, Failure))
+    best = min(range(len(networks)), key=lambda n: scores[n]["error"].value)
+    measurements = tuple(_mean([each[metric] for each in scores]) for metric in scores[best])
+    seconds = sum(result.wall_time_s for result in networks) + time.perf_counter() - start
+    return TrainedCandidate(measurements, networks[best].network.to_bytes(), networks[best].epochs, seconds)
+
+
+def _mean(repeats: Sequence[Measurement]) -> Measurement:
+    first, values = repeats[0], np.array([m.value for m in repeats])
+    if len(repeats) == 1:
+        return first
+    of_seeds = float(values.var(ddof=1)) / len(repeats)
+    of_rows = float(np.mean([m.std or 0.0 for m in repeats])) ** 2
+    return replace(first, value=float(values.mean()), std=math.sqrt(of_seeds + of_rows))
 
 
 def train_candidate(
     task: Task, spec: dict[str, Any], learning_rate: float, seed: int, training: Training, norm: Norm = "none"
 ) -> TrainedCandidate | Failure:
     """Train one candidate alone."""
-    (found,) = train_stack(task, [TrainingOrder(spec, learning_rate, seed, norm)], training)
+    (found,) = train_stack(task, [TrainingOrder(spec, learning_rate, (seed,), norm)], training)
     return found
 
 

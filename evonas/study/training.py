@@ -37,7 +37,8 @@ class TrainingRound:
         waiting = {state.candidate for state in pending}
         # of all that are trained, not of those that still are: who shares a stack is the same after an interruption
         own = [s for s in trained if s.asked.copy_of is None]
-        groups = stacks([s.spec for s in own], study.config.training.batch_size)
+        training = study.config.training
+        groups = stacks([s.spec for s in own], training.batch_size, training.repeats)
         together = [tuple(own[index].candidate for index in group) for group in groups]
         self._train(stack for stack in together if waiting.intersection(stack))
         self._train((candidate,) for candidate in self._again)
@@ -59,9 +60,10 @@ class TrainingRound:
     def _order(self, candidate: int) -> TrainingOrder:
         study = self._study
         phenotype = Phenotype.from_dict(study.state.candidates[candidate].asked.phenotype)
-        # the seed follows from the phenotype, so a result does not depend on when or where a candidate is trained
-        seed = derive(study.config.seed, "train", phenotype.digest)
-        return TrainingOrder(phenotype.spec.to_dict(), phenotype.learning_rate, seed, phenotype.norm)
+        # seeds follow from the phenotype, so a result does not depend on when or where a candidate is trained
+        first = derive(study.config.seed, "train", phenotype.digest)
+        others = (derive(first, "repeat", n) for n in range(1, study.config.training.repeats))
+        return TrainingOrder(phenotype.spec.to_dict(), phenotype.learning_rate, (first, *others), phenotype.norm)
 
     def _trained(self, key: str, value: Any) -> None:
         stack = self._jobs[key]

@@ -21,12 +21,12 @@ _OPERATIONS = 2_000_000  # products that take as long as the operations of a ste
 _ELEMENTWISE = 8  # products that take as long as activating and quantising one word
 
 
-def stacks(specs: Sequence[ModelSpec], batch_size: int) -> list[tuple[int, ...]]:
-    """Indices of `specs`, each in one stack, those that take longest first.
+def stacks(specs: Sequence[ModelSpec], batch_size: int, repeats: int = 1) -> list[tuple[int, ...]]:
+    """Indices of `specs`, each in one stack, those that take longest first; each is `repeats` members of it.
 
     Depends on the specs alone, so that a study that was interrupted trains the same stacks when it goes on.
     """
-    largest = min(LARGEST, max(-(-len(specs) // SPREAD), 1))
+    largest = max(min(LARGEST // repeats, -(-len(specs) // SPREAD)), 1)
     groups: dict[tuple[object, ...], list[int]] = {}
     for index in sorted(range(len(specs)), key=lambda i: (-work(specs[i]), i)):
         groups.setdefault(structure(specs[index]), []).append(index)
@@ -34,7 +34,7 @@ def stacks(specs: Sequence[ModelSpec], batch_size: int) -> list[tuple[int, ...]]
     for group in groups.values():
         stack = group[:1]
         for index in group[1:]:
-            if len(stack) < largest and _joins([specs[i] for i in stack], specs[index], batch_size):
+            if len(stack) < largest and _joins([specs[i] for i in stack], specs[index], batch_size * repeats):
                 stack.append(index)
             else:
                 found.append(tuple(stack))

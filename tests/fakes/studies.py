@@ -125,7 +125,7 @@ def one_by_one(train: Callable[..., TrainedCandidate | Failure]) -> Callable[...
     """What trains a stack by calls of what trains a candidate."""
 
     def stack(task: Any, orders: Sequence[TrainingOrder], training: Training) -> tuple[Any, ...]:
-        return tuple(train(task, o.spec, o.learning_rate, o.seed, training, o.norm) for o in orders)
+        return tuple(train(task, o.spec, o.learning_rate, o.seeds[0], training, o.norm) for o in orders)
 
     return stack
 

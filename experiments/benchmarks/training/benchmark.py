@@ -58,7 +58,7 @@ def candidates(n: int, seed: int) -> list[TrainingOrder]:
     """Random candidates of the main job's widths, bits and sparsities."""
     space = MlpSpace(16, 5, **SPACE)
     phenotypes = [space.decode(genome) for genome in space.sample(n, np.random.default_rng(seed))]
-    return [TrainingOrder(p.spec.to_dict(), p.learning_rate, number) for number, p in enumerate(phenotypes)]
+    return [TrainingOrder(p.spec.to_dict(), p.learning_rate, (number,)) for number, p in enumerate(phenotypes)]
 
 
 def network(*widths: int) -> ModelSpec:
@@ -151,7 +151,7 @@ def keras(task: Task, python: str, n: int, epochs: int, batch_size: int, workers
     command = [python, str(HERE / "keras_fit.py"), str(path), str(epochs), str(batch_size), *map(str, KERAS_WIDTHS)]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     spec = network(16, *KERAS_WIDTHS, 5)
-    orders = [TrainingOrder(spec.to_dict(), 0.01, seed) for seed in range(n)]
+    orders = [TrainingOrder(spec.to_dict(), 0.01, (seed,)) for seed in range(n)]
     start = time.perf_counter()
     in_stacks(task, orders, Training(epochs, batch_size, 4.0), workers)
     ours_s = (time.perf_counter() - start) / n

@@ -72,7 +72,7 @@ class Layer(nn.Module):
 
 def train_alone(task: Task, order: TrainingOrder, training: Training) -> float:
     """Validation accuracy of one candidate trained by the loop."""
-    torch.manual_seed(order.seed)
+    torch.manual_seed(order.seeds[0])
     spec, data, validation = ModelSpec.from_dict(order.spec), task.split("train"), task.split("validation")
     step = training.clip / 2 ** (spec.input_bits - 1)
 

@@ -68,6 +68,21 @@ def test_a_normalisation_reaches_training_and_is_told(configured, instant, task,
     assert front_entry(one, Stage.PREDICTED)["norm"] == "batch"
 
 
+def test_each_candidate_is_trained_as_often_as_configured(configured, instant, task, tmp_path, monkeypatch):
+    seeds = []
+
+    def train(task, orders, training):
+        seeds.extend(order.seeds for order in orders)
+        return instant_stack(task, orders, training)
+
+    monkeypatch.setattr(evonas.study.training, "train_stack", train)
+    run(configured(), tmp_path / "once", task)
+    once, seeds[:] = list(seeds), []
+    run(configured("training.repeats=3"), tmp_path / "thrice", task)
+    assert [thrice[:1] for thrice in seeds] == once  # the first is the one that there is without repeats
+    assert len({seed for thrice in seeds for seed in thrice}) == 3 * len(once)
+
+
 def test_activations_by_table_need_the_open_tools(configured, instant, task, tmp_path):
     settings = ('space.activations=["relu","tanh"]', "synthesis.backend=vitis")
     with pytest.raises(ConfigurationError, match="the activation tanh needs openrtl"):
@@ -437,7 +452,7 @@ def test_a_worker_that_dies_with_a_stack_costs_the_guilty_alone(configured, inst
     def dies(job):
         if job.function is not instant_stack:
             return False
-        seeds = [order.seed for order in job.arguments[0]]
+        seeds = [order.seeds[0] for order in job.arguments[0]]
         killed.extend(seeds[:1] if not killed else [])
         return killed[0] in seeds
 
