@@ -16,6 +16,7 @@ from evonas.models.fixed_point import FixedPoint
 from evonas.models.padding import rows as rows_of
 from evonas.models.padding import structure, widest
 from evonas.models.quantised_network import QuantisedNetwork
+from evonas.models.quantisers import clamped
 from evonas.models.stacked_dense import StackedDense, column
 from evonas.models.stacked_operation import StackedOperation
 from evonas.models.stacked_softmax import StackedSoftmax
@@ -83,7 +84,8 @@ class StackedNetwork(nn.Module):
 
     def quantise_input(self, x: Tensor) -> Tensor:
         """Inputs (P or 1, batch, n_inputs) on each member's grid, rounded half to even and saturated."""
-        return torch.clamp(torch.round(x * self.input_scale), self.input_low, self.input_high) / self.input_scale
+        codes = (x * self.input_scale).round_()
+        return clamped(codes, self.input_low, self.input_high).div_(self.input_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (P, batch, n_outputs) of quantised inputs (P, batch, n_inputs)."""

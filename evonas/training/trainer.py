@@ -83,7 +83,8 @@ def _fit(
 ) -> tuple[StackedNetwork, list[float]]:
     generators = [torch.Generator().manual_seed(m.seed) for m in members]
     stack = StackedNetwork([m.spec for m in members], clip, generators, [m.norm == "batch" for m in members])
-    inputs = stack.quantise_input(torch.from_numpy(data.x)[None])  # (P, n, n_in), quantised once
+    inputs = torch.from_numpy(data.x)  # one copy for all members; each quantises the rows of its batches
+    sample = stack.quantise_input(inputs[None, :_CALIBRATION_ROWS])
     wanted = torch.from_numpy(data.y)
     batch_size = min(batch_size, len(data))
     batches = len(data) // batch_size
@@ -93,14 +94,13 @@ def _fit(
         fraction = epoch / epochs
         stack.prune(_pruned(fraction))
         if epoch == 0 or fraction < _FREEZE_FROM:
-            stack.calibrate(inputs[:, :_CALIBRATION_ROWS])
+            stack.calibrate(sample)
             stack.train((epoch + 1) / epochs < _FREEZE_FROM)  # from the last calibration on, its statistics stay
         order = torch.stack([torch.randperm(len(data), generator=g) for g in generators])
-        shuffled, targets = torch.stack([x[rows] for x, rows in zip(inputs, order, strict=True)]), wanted[order]
         losses = torch.zeros(len(members))
         for batch in range(batches):
-            rows = slice(batch * batch_size, (batch + 1) * batch_size)
-            loss = _losses(stack(shuffled[:, rows]), targets[:, rows])
+            rows = order[:, batch * batch_size : (batch + 1) * batch_size]
+            loss = _losses(stack(stack.quantise_input(inputs[rows])), wanted[rows])
             loss.sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step(_schedule((epoch + (batch + 1) / batches) / epochs))
             losses += loss.detach() / batches
