@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LARGEST = 8  # members; beyond it a stack gains little and leaves the cache
 SPREAD = 4  # stacks of a generation, at least, so that workers have something each
+WORDS = 1 << 24  # that a stack may have in a batch, inputs of all parts together: some hundred MB with what is derived
 _OPERATIONS = 2_000_000  # products that take as long as the operations of a step (measured: .6 ms at 20 GFLOP/s)
 _ELEMENTWISE = 8  # products that take as long as activating and quantising one word
 
@@ -44,7 +45,10 @@ def stacks(specs: Sequence[ModelSpec], batch_size: int, repeats: int = 1) -> lis
 
 
 def _joins(stack: Sequence[ModelSpec], spec: ModelSpec, batch_size: int) -> bool:
-    before, after = work(widest(stack)), work(widest([*stack, spec]))
+    room = widest([*stack, spec])
+    if (len(stack) + 1) * batch_size * sum(n * c for n, c in room.shapes) > WORDS:
+        return False
+    before, after = work(widest(stack)), work(room)
     wasted = (len(stack) + 1) * after - len(stack) * before - work(spec)
     return wasted * batch_size <= _OPERATIONS
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from evonas.models.padding import structure, widest
 from evonas.space import MlpSpace
-from evonas.training.grouping import LARGEST, SPREAD, stacks, work
+from evonas.space.published_bragg import BRAGG
+from evonas.training.grouping import LARGEST, SPREAD, WORDS, stacks, work
 from surrogates import LayerSpec, ModelSpec
 
 SPACE = MlpSpace(16, 5, depth=(1, 3), widths=(8, 16, 32, 64))
@@ -55,3 +56,12 @@ def test_arithmetic_counts_by_the_batch():
     apart = [len({specs[i].topology for i in stack}) > 1 for stack in stacks(specs, 8192)]
     assert any(mixed)
     assert not any(apart)
+
+
+def test_large_networks_do_not_fill_the_memory():
+    spec = BRAGG["braggnn"]()
+    words = sum(positions * channels for positions, channels in spec.shapes)
+    for stack in stacks([spec] * 40, 128):
+        assert len(stack) == 1 or len(stack) * 128 * words <= WORDS
+    assert {len(stack) for stack in stacks([spec] * 40, 8)} == {LARGEST}
+    assert {len(stack) for stack in stacks([mlp(16, 8, 5)] * 40, 128, repeats=4)} == {LARGEST // 4}
