@@ -186,13 +186,15 @@ def train_baseline(
     return TrainedBaseline(network.to_bytes(), best, errors, validation, tested, wall_time_s=seconds)
 
 
-def trace_parts(_task: Task, network: bytes, target: HardwareTarget) -> SynthesisResult:
+def trace_parts(
+    _task: Task, network: bytes, target: HardwareTarget, timeout_s: float | None = None
+) -> SynthesisResult:
     """The job of a worker: trace one network part by part."""
     from evonas.synthesis.backend import SynthesisResult
     from evonas.synthesis.by_parts import record_by_parts
 
     try:
-        return SynthesisResult((record_by_parts(QuantisedNetwork.from_bytes(network), target),))
+        return SynthesisResult((record_by_parts(QuantisedNetwork.from_bytes(network), target, timeout_s),))
     except ToolError as error:
         return SynthesisResult(failure=error.failure)
 
@@ -281,7 +283,7 @@ class _Run:
     def _hardware_job(self, baseline: Baseline, network: bytes | None) -> Job:
         order = self._order(baseline)
         if baseline.by_parts:
-            return Job(baseline.name, trace_parts, (network, order.target))
+            return Job(baseline.name, trace_parts, (network, order.target, order.timeout_s))
         return Job(baseline.name, synthesise_candidate, (network, order))
 
     def _order(self, baseline: Baseline) -> SynthesisOrder:

@@ -13,6 +13,7 @@ Flip-flops are not counted: where pipeline registers stand is decided for a desi
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
@@ -86,18 +87,37 @@ class _Place:
     reads: tuple[Words, ...]
 
 
-def trace_by_parts(network: QuantisedNetwork, clock_period_ns: float = 5.0) -> PartwiseCost:
+@final
+class _Limit:
+    """Time that tracing may take, from now on; None is without end."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._timeout_s, self._end = timeout_s, math.inf if timeout_s is None else time.monotonic() + timeout_s
+
+    def check(self, part: str) -> None:
+        """Raise `ToolError` (TOOL_TIMEOUT) once the time is over; `part` is what would have been next."""
+        if time.monotonic() > self._end:
+            reason = f"tracing part by part took longer than {self._timeout_s:g} s and had come to {part}"
+            raise ToolError(FailureKind.TOOL_TIMEOUT, reason)
+
+
+def trace_by_parts(
+    network: QuantisedNetwork, clock_period_ns: float = 5.0, timeout_s: float | None = None
+) -> PartwiseCost:
     """The cost of a network of distributed arithmetic, of any size.
 
-    Raises `ToolError` (UNSUPPORTED) for what has no logic, and for layers that share multipliers.
+    Raises `ToolError`: UNSUPPORTED for what has no logic and for layers that share multipliers, TOOL_TIMEOUT ahead of
+    the first unit that is begun after `timeout_s`.
     """
-    return trace_graph_by_parts(lower(network), clock_period_ns)
+    return trace_graph_by_parts(lower(network), clock_period_ns, timeout_s)
 
 
-def record_by_parts(network: QuantisedNetwork, target: HardwareTarget) -> SynthesisRecord:
+def record_by_parts(
+    network: QuantisedNetwork, target: HardwareTarget, timeout_s: float | None = None
+) -> SynthesisRecord:
     """A record of stage TRACED whose `tool_version` says that it is a sum over parts; raises as `trace_by_parts`."""
     began = time.perf_counter()
-    cost = trace_by_parts(network, target.clock_period_ns)
+    cost = trace_by_parts(network, target.clock_period_ns, timeout_s)
     return SynthesisRecord(
         network.spec,
         target,
@@ -114,17 +134,20 @@ def record_by_parts(network: QuantisedNetwork, target: HardwareTarget) -> Synthe
     )
 
 
-def trace_graph_by_parts(graph: g.Graph, clock_period_ns: float = 5.0) -> PartwiseCost:
+def trace_graph_by_parts(
+    graph: g.Graph, clock_period_ns: float = 5.0, timeout_s: float | None = None
+) -> PartwiseCost:
     """The cost of a graph: ranges of words from the inputs on, then what is read of them from the outputs back."""
+    limit = _Limit(timeout_s)
     blocks = in_blocks(graph)
     chains = _chains(blocks)
     ranges = {node.name: list(map(_alkaid.Range.of_type, node.results)) for node in graph.inputs}
     known: dict[tuple[Any, ...], _alkaid.Unit] = {}
-    places = [_places(chain, ranges, known) for chain in chains]
+    places = [_places(chain, ranges, known, limit) for chain in chains]
     needs = {node.name: np.full((node.size, 2), EMPTY) for node in blocks.nodes}
     for name in graph.outputs:
         needs[name][:] = ALL
-    parts = [_cost(chain, there, needs) for chain, there in reversed(list(zip(chains, places, strict=True)))]
+    parts = [_cost(chain, there, needs, limit) for chain, there in reversed(list(zip(chains, places, strict=True)))]
     latency = max(word.latency for name in graph.outputs for word in ranges[name])
     return PartwiseCost(tuple(reversed(parts)), _alkaid.latency_cycles(latency, clock_period_ns))
 
@@ -181,7 +204,10 @@ def _chains(graph: g.Graph) -> list[list[g.Node]]:
 
 
 def _places(
-    chain: list[g.Node], ranges: dict[str, list[_alkaid.Range]], known: dict[tuple[Any, ...], _alkaid.Unit]
+    chain: list[g.Node],
+    ranges: dict[str, list[_alkaid.Range]],
+    known: dict[tuple[Any, ...], _alkaid.Unit],
+    limit: _Limit,
 ) -> list[_Place]:
     """Where the units of a chain stand; notes those that are new and the ranges of the words that leave the chain."""
     first, last = chain[0], chain[-1]
@@ -193,6 +219,7 @@ def _places(
         spans = tuple(tuple(source[word] for word in words) for source, words in zip(sources, reads, strict=True))
         key = (spans, *map(units.constants, nodes))
         if key not in known:
+            limit.check(last.name)
             known[key] = _alkaid.Unit.of(nodes, spans)
         for word, span in zip(outputs.tolist(), known[key].ranges, strict=True):
             found[word] = span
@@ -201,7 +228,9 @@ def _places(
     return places
 
 
-def _cost(chain: list[g.Node], places: list[_Place], needs: dict[str, NDArray[np.int64]]) -> PartCost:
+def _cost(
+    chain: list[g.Node], places: list[_Place], needs: dict[str, NDArray[np.int64]], limit: _Limit
+) -> PartCost:
     """What the bits cost that are needed of a chain; notes which bits it needs of its operands."""
     lut, dsp, count, known = 0.0, 0, 0, {}
     for place in places:
@@ -214,6 +243,7 @@ def _cost(chain: list[g.Node], places: list[_Place], needs: dict[str, NDArray[np
             continue
         key = place.unit, *((index, *bits) for index, bits in wanted)
         if key not in known:
+            limit.check(chain[-1].name)
             known[key] = _traced(place.unit, wanted)
         bits, reads = known[key]
         lut, dsp, count = lut + bits.lut, dsp + bits.dsp, count + 1

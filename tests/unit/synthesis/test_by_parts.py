@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from fakes.families import FAMILIES, inputs, narrow_space, untrained
@@ -171,6 +173,16 @@ def test_shared_multipliers_are_no_part_that_repeats():
     found = trace_parts(None, network_of(spec).to_bytes(), HardwareTarget())
     assert found.records == ()
     assert found.failure.kind == FailureKind.UNSUPPORTED
+
+
+@pytest.mark.parametrize("enough", [False, True])
+def test_tracing_stops_when_its_time_is_over(enough):
+    network, target = network_of(padded()), HardwareTarget()
+    found = trace_parts(None, network.to_bytes(), target, 1e6 if enough else 1e-9)
+    assert len(found.records) == enough
+    if not enough:
+        assert found.failure.kind == FailureKind.TOOL_TIMEOUT
+        assert re.search(r"longer than 1e-09 s and had come to \w+", found.failure.message)
 
 
 def test_a_baseline_is_traced_by_parts_as_a_job():
