@@ -9,13 +9,14 @@
 weight per output, else that layer is not pruned. The last layer is linear and keeps its sums; softmax is left out.
 
 What is replaced throughout: batch normalisation is an affine map and folds into the weights, so it has no layer;
-GELU, SELU and ELU become ReLU; widths that differ from weight to weight (HGQ) become one. A mean divides by the least
+SELU and ELU become ReLU; widths that differ from weight to weight (HGQ) become one. A mean divides by the least
 power of two that is not below the number of words, the layer behind learns the rest. Sums and means keep all bits.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from evonas.errors import ConfigurationError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from evonas.space.composed import ComposedSpace
     from evonas.space.genes import Choice
     from surrogates import ModelSpec
+    from surrogates.layers import Activation
 
 CLASSES = 5  # q, g, W, Z, t
 FEATURES = 3  # of a constituent: pT, eta, phi
@@ -46,7 +48,11 @@ NAC_LAYERS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # phi, hidde
     "small": ((8, 8), (16, 16)),
     "tiny": ((16,), (8, 8, 4)),
 }
-NAC_LEAKY: dict[str, tuple[str, ...]] = {"medium": ("rho1",), "small": ("phi0", "rho0")}  # layers with leaky ReLU
+NAC_ACTIVATIONS: dict[str, dict[str, Activation]] = {  # of layers without ReLU
+    "medium": {"rho1": "leaky_relu"},
+    "small": {"phi0": "leaky_relu", "rho0": "leaky_relu"},
+    "tiny": {"rho1": "gelu"},
+}
 
 
 def mlp(inputs: int, hidden: Sequence[int], bits: int = BITS, sparsity: float = 0.0) -> ModelSpec:
@@ -78,16 +84,16 @@ def deep_sets(
     rho: Sequence[int],
     bits: int = BITS,
     sparsity: float = 0.0,
-    leaky: Sequence[str] = (),
+    activations: Mapping[str, Activation] = MappingProxyType({}),
 ) -> ModelSpec:
     """Deep Sets with the mean over `constituents`; the last of `phi` is what is averaged, `rho` are hidden layers.
 
-    `leaky` names layers with leaky ReLU: phi0, phi1, ..., bottleneck (the last of phi), rho0, ...
+    `activations` are those of layers without ReLU: phi0, phi1, ..., bottleneck (the last of phi), rho0, ...
     """
     space = DeepSetsSpace(constituents=constituents, features=FEATURES, n_outputs=CLASSES)
     stacks = {"phi": phi[:-1], "bottleneck": phi[-1:], "rho": rho}
     values = _values(stacks, bits, sparsity) | {"aggregator": "mean"}
-    return _drawn(space, values | {f"{block}.activation": "leaky_relu" for block in leaky}, bits, sparsity)
+    return _drawn(space, values | {f"{block}.activation": name for block, name in activations.items()}, bits, sparsity)
 
 
 def ultrafast_deep_sets(constituents: int = 8, bits: int = BITS, sparsity: float = 0.0) -> ModelSpec:
@@ -99,11 +105,11 @@ def nac_deep_sets(size: str = "medium", bits: int = BITS, sparsity: float = 0.0)
     """The Deep Sets `base`, `large`, `medium`, `small` and `tiny` on 8 constituents of NAC, arXiv:2501.05515.
 
     Sizes are those of the authors' examples (github.com/fastmachinelearning/nac-opt), of which `base` has a hidden
-    layer of 16 in rho where arXiv:2402.01876 has 32. GELU (rho1 of `tiny`) is ReLU here. The activation that the public
-    code puts behind the logits is left out.
+    layer of 16 in rho where arXiv:2402.01876 has 32. The activation that the public code puts behind the logits is left
+    out.
     """
     phi, rho = _of(NAC_LAYERS, "size", size)
-    return deep_sets(8, phi, rho, bits, sparsity, NAC_LEAKY.get(size, ()))
+    return deep_sets(8, phi, rho, bits, sparsity, NAC_ACTIVATIONS.get(size, {}))
 
 
 def interaction_network(
