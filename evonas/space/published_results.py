@@ -118,8 +118,8 @@ DIFFERENCES = (
     ),
     (
         "Architecture: ours unrolls every product into adders (II 1, no DSP); published designs share multipliers "
-        "where II is above 1 or DSPs are used. Batch normalisation is folded, GELU is ReLU, one width holds for "
-        "all weights."
+        "where II is above 1 or DSPs are used. Batch normalisation is folded, SELU and ELU are ReLU, one width holds "
+        "for all weights."
     ),
     (
         "BOPs: published ones follow other counts (those of SNAC-Pack's baseline are its number of weights), so "
