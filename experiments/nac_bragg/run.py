@@ -1,6 +1,6 @@
 """Bragg peaks in patches of 11 x 11 pixels: what a search finds beside BraggNN and the networks of NAC.
 
-    python experiments/nac_bragg/run.py --out runs/nac_bragg                     # three quarters of an hour
+    python experiments/nac_bragg/run.py --out runs/nac_bragg                     # about a quarter of an hour
     python experiments/nac_bragg/run.py --out runs/nac_bragg_night --preset full # a night
 
 A study for each of the simulated data sets `medium` and `hard`: dense networks, in the full preset and where `--spaces`
