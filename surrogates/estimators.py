@@ -107,10 +107,13 @@ class ResidualSurrogate:
         Raises `SurrogateError` without records or for bad weights, `MixedRecordsError` for records of another stage
         than the surrogate's or of several tools.
         """
+        from surrogates._threadpoolctl import one_thread
+
         ordered, mass = _ordered(records, weights)
         tool = _one_source(ordered, self.stage)
         data = TrainingSet.of(ordered, mass)
-        models = {target: TargetModel.fit(data, target, self._residual) for target in TARGETS}
+        with one_thread():
+            models = {target: TargetModel.fit(data, target, self._residual) for target in TARGETS}
         self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
         return self
 
@@ -125,7 +128,10 @@ class ResidualSurrogate:
             raise SurrogateError(
                 f"target.tool = {target.tool!r}, but the records are from {fitted.tool!r}: fit on records of that tool"
             )
-        parts = {name: model.predict(specs, target) for name, model in fitted.models.items()}
+        from surrogates._threadpoolctl import one_thread
+
+        with one_thread():
+            parts = {name: model.predict(specs, target) for name, model in fitted.models.items()}
         return Prediction(
             mean={name: part.mean for name, part in parts.items()},
             std={name: part.log_std * (1 + part.mean) for name, part in parts.items()},

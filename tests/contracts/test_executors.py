@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -257,3 +258,20 @@ def test_workers_end_with_their_driver(tmp_path):
         driver.kill()
         driver.wait()
     until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+
+
+@pytest.mark.parametrize(("of_the_user", "found"), [(None, 1), ("2", 2)])
+def test_a_worker_does_its_linear_algebra_on_one_thread(monkeypatch, of_the_user, found):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+        if of_the_user:
+            monkeypatch.setenv(name, of_the_user)
+    pool = executor("processes", 1)
+    try:
+        pool.submit(Job("threads", jobs.blas_threads))
+        threads = collect(pool, 1)["threads"].value
+    finally:
+        pool.close()
+    assert set(threads) == {min(found, len(os.sched_getaffinity(0)))}
+    assert [os.environ.get(name) for name in names] == [of_the_user] * 3

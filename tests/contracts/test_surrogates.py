@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from fakes.records import random_specs, synthetic_records
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, accuracy, analytic_costs
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
@@ -14,6 +15,7 @@ from surrogates.estimators import KINDS, ResidualSurrogate, fit_surrogate, predi
 from surrogates.layer_law import LayerLaw
 from surrogates.metrics import relative_errors
 from surrogates.table import layer_table
+from surrogates.target_model import TargetModel
 
 TARGET = HardwareTarget()
 
@@ -292,3 +294,27 @@ def test_the_same_network_twice_with_different_results_is_no_problem(kind):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(SurrogateError, match="gp, ridge, trees, ensemble"):
         ResidualSurrogate("magic")
+
+
+def test_linear_algebra_is_on_one_thread_meanwhile(monkeypatch):
+    def threads():
+        np.linalg.det(np.eye(3))
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    seen, fit, predict = [], TargetModel.fit, TargetModel.predict
+
+    def spy(original):
+        def instead(*arguments):
+            seen.append(threads())
+            return original(*arguments)
+
+        return instead
+
+    monkeypatch.setattr(TargetModel, "fit", spy(fit))
+    monkeypatch.setattr(TargetModel, "predict", spy(predict))
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        fit_surrogate(records(), "ridge").predict([network()], HardwareTarget())
+        assert threads() == before
+    assert seen
+    assert set().union(*seen) == {1}

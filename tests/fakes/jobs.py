@@ -70,3 +70,12 @@ def interrupt(context: Any) -> str:
 
 def heavy_import(context: Any) -> str:
     return subprocess.run([sys.executable, "-c", "print('child')"], capture_output=True, text=True, check=True).stdout
+
+
+def blas_threads(_context: Any) -> list[int]:
+    """Threads of the linear algebra of this process."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    assert np.linalg.det(np.eye(3)) == 1
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
