@@ -37,6 +37,7 @@ DOORS = {
     "typer": ("evonas/cli/_typer.py",),
     "pydantic": ("evonas/config.py",),
     "sklearn": ("surrogates/_sklearn.py",),
+    "threadpoolctl": ("surrogates/_threadpoolctl.py",),
     "numpy": ("",),
 }
 ELSEWHERE = {"scipy", "h5py", "pooch", "platformdirs", "psutil"}  # several users, or data alone
