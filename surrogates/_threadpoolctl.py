@@ -16,7 +16,7 @@ def one_thread() -> AbstractContextManager[object]:
     """Linear algebra on one thread meanwhile.
 
     A matrix of a few hundred rows gains nothing from more, and where other work has the cores, threads that wait for
-    each other take a hundred times as long.
+    each other take many times as long.
     """
     limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
     return limits

@@ -1,4 +1,4 @@
-"""A rectified dense layer as one step of automatic differentiation: quantise, multiply, saturate, round.
+"""A dense layer with a ReLU or none as one step of automatic differentiation: quantise, multiply, saturate, round.
 
 Equal bit for bit to `quantise_weight`, a matrix product and `quantise_activation` one after the other. Here the product
 is already in codes of the output, because weights and biases carry the (power-of-two) scale; and there is one node of

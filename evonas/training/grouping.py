@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LARGEST = 8  # members; beyond it a stack gains little and leaves the cache
-SPREAD = 4  # stacks of a generation, at least, so that workers have something each
+SPREAD = 4  # stacks of a generation, about so many at least, so that workers have something each
 WORDS = 1 << 24  # that a stack may have in a batch, inputs of all parts together: some hundred MB with what is derived
 _OPERATIONS = 2_000_000  # products that take as long as the operations of a step (measured: .6 ms at 20 GFLOP/s)
 _ELEMENTWISE = 8  # products that take as long as activating and quantising one word
