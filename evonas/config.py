@@ -100,6 +100,19 @@ Space = Annotated[
 ]
 
 
+class HalvingConfig(_Section):
+    """Successive halving: candidates that are behind early in their training are stopped.
+
+    Jamieson and Talwalkar, arXiv 1502.07943. A generation trains for `min_epochs`; the best of it, one in
+    `reduction_factor`, go on to that many times the epochs, and so on to the end. Schedules are those of the whole
+    training throughout.
+    """
+
+    min_epochs: Positive = 2
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    extrapolate: bool = False  # compare what earlier generations' curves predict for the last epoch
+
+
 class TrainingConfig(_Section):
     """Quantisation-aware training of each candidate."""
 
@@ -107,6 +120,27 @@ class TrainingConfig(_Section):
     batch_size: Positive = 1024
     max_rows: Positive | None = None  # use at most this many training rows
     repeats: Positive = 1  # trainings of each candidate, with other seeds; scores are their means
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # decoupled, as AdamW has it
+    # epochs without a lower validation loss after which a training ends, once masks and binary points are settled
+    patience: Positive | None = None
+    halving: HalvingConfig | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.halving is not None and self.halving.min_epochs >= self.epochs:
+            mend = f"must be less than training.epochs, which is {self.epochs}"
+            raise ConfigurationError("training.halving.min_epochs", self.halving.min_epochs, mend)
+        return self
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs after which the weaker candidates of a generation are stopped, in rising order."""
+        if self.halving is None:
+            return ()
+        found, factor = [self.halving.min_epochs], self.halving.reduction_factor
+        while found[-1] * factor < self.epochs:
+            found.append(found[-1] * factor)
+        return tuple(found)
 
 
 class ObjectiveConfig(_Section):

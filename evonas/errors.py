@@ -104,6 +104,7 @@ class FailureKind(StrEnum):
     MISMATCH = "mismatch"  # implementations disagree on a bit
     UNSUPPORTED = "unsupported"  # the tool chain has no path for this network
     CANCELLED = "cancelled"
+    STOPPED = "stopped"  # by successive halving
 
 
 @final

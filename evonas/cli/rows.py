@@ -26,6 +26,7 @@ class GenerationRow:
     reused: int  # copies of an earlier phenotype, not trained again
     dropped: int  # predicted to violate a constraint, not trained
     failed: int
+    stopped: int  # before the end of their training, by successive halving
     hypervolume: float | None
     best_accuracy: float | None  # validation split; None where the task has no accuracy
     best_error: float | None  # validation split
@@ -53,6 +54,7 @@ def generation_row(state: StudyState, generation: GenerationState) -> Generation
         reused=len(members) - len(own),
         dropped=sum(c.asked.dropped for c in own),
         failed=sum(c.failure is not None for c in own),
+        stopped=sum(c.stopped is not None for c in own),
         hypervolume=None if told is None else told.hypervolume,
         best_accuracy=max((a for c in measured if (a := score(c, "accuracy")) is not None), default=None),
         best_error=min((e for c in measured if (e := score(c, "error")) is not None), default=None),
@@ -119,8 +121,9 @@ def counted(state: StudyState) -> dict[str, int]:
         "trained": sum(r.trained for r in rows),
         "reused": sum(r.reused for r in rows),
         "dropped": sum(r.dropped for r in rows),
+        "stopped": sum(r.stopped for r in rows),
         "failed": sum(r.failed for r in rows),
-        "pending": sum(r.asked - r.trained - r.reused - r.dropped - r.failed for r in rows),
+        "pending": sum(r.asked - r.trained - r.reused - r.dropped - r.failed - r.stopped for r in rows),
     }
 
 

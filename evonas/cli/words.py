@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from evonas.cli.rows import generation_row, task_of
 from evonas.report.formatting import MISSING, count, decimal, duration, error_text, percent, quantity, shortest
-from evonas.study.events import Asked, Chosen, Failed, Finished, HandedOver, Recalibrated, Started, Synthesised, Told
+from evonas.study.events import (
+    Asked,
+    Chosen,
+    Failed,
+    Finished,
+    Halved,
+    HandedOver,
+    Recalibrated,
+    Started,
+    Synthesised,
+    Told,
+)
 from surrogates import Stage
 
 if TYPE_CHECKING:
@@ -111,13 +122,8 @@ def event_line(event: Event, state: StudyState) -> str | None:
     match event:
         case Started():
             return headline(state)
-        case Asked():
-            row = generation_row(state, state.generations[event.generation])
-            again = f", {row.reused} known already" if row.reused else ""
-            dropped = f", {row.dropped} outside the constraints" if row.dropped else ""
-            return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{again}{dropped}"
-        case Told():
-            return _told_line(state, generation_row(state, state.generations[event.generation]))
+        case Asked() | Halved() | Told():
+            return _generation_line(event, state)
         case Failed():
             why = f"{event.failure.kind.value}: {first_line(event.failure.message)}"
             return f"candidate {event.candidate} failed: {why}"
@@ -135,10 +141,23 @@ def event_line(event: Event, state: StudyState) -> str | None:
             return None
 
 
+def _generation_line(event: Asked | Halved | Told, state: StudyState) -> str:
+    row = generation_row(state, state.generations[event.generation])
+    if isinstance(event, Told):
+        return _told_line(state, row)
+    if isinstance(event, Halved):
+        left = len(event.scores) - len(event.stopped)
+        return f"after {quantity(event.epochs, 'epoch')} {left} of {len(event.scores)} go on"
+    again = f", {row.reused} known already" if row.reused else ""
+    dropped = f", {row.dropped} outside the constraints" if row.dropped else ""
+    return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{again}{dropped}"
+
+
 def _told_line(state: StudyState, row: GenerationRow) -> str:
     provenance = task_of(state)["provenance"]
+    stopped = f"{row.stopped} stopped early, " if row.stopped else ""
     return (
-        f"generation {row.generation}: {row.trained} trained, {row.failed} failed, "
+        f"generation {row.generation}: {row.trained} trained, {stopped}{row.failed} failed, "
         f"hypervolume {decimal(row.hypervolume, 4)}, best validation {_best(row)} "
         f"on {provenance}, smallest predicted LUT {count(row.smallest_lut_predicted)}, "
         f"{duration(row.seconds)}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Scales(NamedTuple):
-    """Codes per unit and limits of a layer's weights (P, 1, n_out), biases and outputs (P, 1, 1).
+    """Codes per unit of a layer's weights and biases (P, 1, n_out) and outputs (P, 1, 1), and their limits.
 
     `lowest` and `highest` are the outputs' `saturation`.
     """

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from surrogates import LayerSpec
 
+Place = tuple[int | slice | Tensor, ...]
 _BIAS_LIMIT = 2.0**20
 _ACTIVATION_TRIES = 5
 _WEIGHT_TRIES = 3
@@ -64,7 +65,7 @@ class StackedDense(nn.Module):
         self.register_buffer("mask", mask)
         self.register_buffer("weight_limit", column([2.0 ** (s.weight_bits - 1) - 1 for s in specs]))
         self.register_buffer("weight_scale", torch.ones(len(specs), 1, n_out))
-        self.register_buffer("bias_scale", torch.ones(len(specs), 1, 1))
+        self.register_buffer("bias_scale", torch.ones(len(specs), 1, n_out))
         signed = [s.signed for s in specs]
         bits = [s.activation_bits for s in specs]
         low = [-(2.0 ** (b - 1)) if sign else 0.0 for b, sign in zip(bits, signed, strict=True)]
@@ -151,6 +152,20 @@ class StackedDense(nn.Module):
         """What is one member's of weights (P, n_in, n_out)."""
         return weights[member, self.rows[member], : self.specs[member].n_out]
 
+    def places(self, member: int) -> dict[str, Place]:
+        """Where one member's numbers are in each tensor that training changes, by the tensor's name."""
+        outputs = slice(self.specs[member].n_out)
+        matrix: Place = (member, self.rows[member], outputs)
+        row: Place = (member, slice(None), outputs)
+        found: dict[str, Place] = {"weight": matrix, "mask": matrix, "output_scale": (member,)}
+        found |= dict.fromkeys(("bias", "weight_scale", "bias_scale"), row)
+        if self.folding is not None and bool(self.folding.normalised[member]):
+            found |= {f"folding.{name}": row for name in ("gamma", "beta", "mean", "variance")}
+        if self.table is not None and self.specs[member].table_bits:
+            words = slice(1 << self.specs[member].table_bits)
+            found |= {"table.scale": (member,), "table.values": (member, words), "table.slopes": (member, words)}
+        return found
+
     @torch.no_grad()
     def calibrate(self, x: Tensor, input_scale: Tensor) -> Tensor:
         """Choose the binary points of weights (per output), biases and outputs; return the outputs for `x`."""
@@ -162,7 +177,7 @@ class StackedDense(nn.Module):
         empty = self.mask.amax(dim=1, keepdim=True) == 0
         coarsest = torch.where(empty, torch.inf, scale).amin(dim=2, keepdim=True)
         self.weight_scale = torch.where(empty, torch.where(coarsest.isinf(), 1.0, coarsest), scale)
-        finest = self.weight_scale.amax(dim=2, keepdim=True)
+        finest = self.weight_scale.amax(dim=2, keepdim=True).expand_as(self.weight_scale)
         if self.folding is not None:  # outputs of very different scales: each bias on the grid of its own products
             finest = torch.where(self.folding.normalised, self.weight_scale, finest)
         self.bias_scale = finest * input_scale

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evonas.models.quantised_network import Part
+    from evonas.models.stacked_dense import Place
     from surrogates import ModelSpec
 
 
@@ -133,6 +134,14 @@ class StackedNetwork(nn.Module):
             return result
 
         self._walk(x, apply)
+
+    def places(self, member: int) -> dict[str, Place]:
+        """Where one member's numbers are in each tensor that training changes, by its name in `state_dict()`."""
+        return {
+            f"parts.{index}.{name}": place
+            for index, part in enumerate(self.parts)
+            for name, place in part.places(member).items()  # type: ignore[operator]
+        }
 
     def export(self, member: int) -> QuantisedNetwork:
         """The exact fixed-point network of one member."""

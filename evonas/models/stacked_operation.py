@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from evonas.models.fixed_point import FixedPoint
 from evonas.models.operations import QuantisedOperation, halvings, ordered_pairs
 from evonas.models.quantisers import best_scale, quantise_activation, sampled, saturation
-from evonas.models.stacked_dense import column
+from evonas.models.stacked_dense import Place, column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +92,10 @@ class StackedOperation(nn.Module):
         best = best_scale(sampled(result.flatten(1, 2)), self.low, self.high, (1, 2), _TRIES)
         self.output_scale = torch.where(self.cast, torch.minimum(best, exact), exact)
         return self._quantised(result)
+
+    def places(self, member: int) -> dict[str, Place]:
+        """As in `StackedDense`."""
+        return {"output_scale": (member,)}
 
     def export(self, member: int) -> QuantisedOperation:
         """The exact operation of one member."""

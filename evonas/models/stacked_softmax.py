@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evonas.models.fixed_point import FixedPoint
+    from evonas.models.stacked_dense import Place
     from surrogates import OperationSpec
 
 _SINGLE_BITS = 24  # what single precision holds exactly
@@ -60,6 +61,10 @@ class StackedSoftmax(nn.Module):
     def calibrate(self, inputs: Sequence[Tensor], _scales: Sequence[Tensor]) -> Tensor:
         """Results of the one operand: its types follow from the bits, so that nothing is to be chosen."""
         return self.forward(inputs[0])
+
+    def places(self, _member: int) -> dict[str, Place]:
+        """As in `StackedDense`: training changes nothing here."""
+        return {}
 
     def export(self, member: int) -> QuantisedOperation:
         """The exact operation of one member."""

@@ -134,6 +134,8 @@ def _candidates(state: StudyState) -> str:
         f"{counts.asked:,} asked: {counts.trained:,} trained, {counts.failed:,} failed, "
         f"{counts.dropped:,} dropped before training"
     )
+    if counts.stopped:
+        text += f", {counts.stopped:,} stopped early, because others of their generation were ahead"
     if counts.copies:
         text += f", {counts.copies:,} repeated an earlier network and reused its result"
     return text + (f", {counts.pending:,} pending" if counts.pending else "")

@@ -54,6 +54,7 @@ class Counts:
     copies: int
     failed: int
     dropped: int
+    stopped: int
     pending: int
 
 
@@ -103,8 +104,10 @@ def counts(state: StudyState) -> Counts:
     own = [c for c in every if c.asked.copy_of is None]
     dropped = sum(c.asked.dropped for c in own)
     failed = sum(c.failure is not None for c in own)
+    stopped = sum(c.stopped is not None for c in own)
     measured = sum(bool(c.measured) and c.failure is None for c in own)
-    return Counts(len(every), measured, copies, failed, dropped, len(own) - dropped - failed - measured)
+    pending = len(own) - dropped - failed - stopped - measured
+    return Counts(len(every), measured, copies, failed, dropped, stopped, pending)
 
 
 def stages(state: StudyState) -> list[Stage]:

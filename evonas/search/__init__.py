@@ -50,6 +50,15 @@ def _load(name: str) -> type[AskTell]:
     raise ConfigurationError("search.algorithm", name, f"must be one of {', '.join(ALGORITHMS)}")
 
 
+def best(
+    losses: NDArray[np.float64], violations: NDArray[np.float64], n: int, rng: np.random.Generator
+) -> list[int]:
+    """Indices of the n best of losses (k, m) with summed violations (k,): feasible, by front, then by crowding."""
+    from evonas.search._pymoo import best as survivors
+
+    return survivors(losses, violations, n, rng)
+
+
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
     """Volume that losses (n, m) dominate below the reference point (m,); see `evonas.search._moocore`."""
     from evonas.search._moocore import hypervolume as volume
@@ -69,6 +78,7 @@ __all__ = [
     "Evaluated",
     "SearchAlgorithm",
     "algorithm",
+    "best",
     "front",
     "hypervolume",
     "nondominated",

@@ -103,6 +103,18 @@ class StableRankAndCrowding(RankAndCrowding):  # type: ignore[misc]
         return pop[survivors]
 
 
+def best(losses: NDArray[Any], violations: NDArray[Any], n: int, rng: np.random.Generator) -> list[int]:
+    """Indices of the n that NSGA-II would let survive of losses (k, m) with summed violations (k,)."""
+    individuals = Population.new(
+        X=np.arange(len(losses))[:, None],
+        F=np.asarray(losses, np.float64),
+        G=np.asarray(violations, np.float64)[:, None],
+    )
+    problem = Problem(n_var=1, n_obj=losses.shape[1], n_ieq_constr=1)
+    survivors = StableRankAndCrowding().do(problem, individuals, n_survive=n, random_state=rng)
+    return [int(index) for index in survivors.get("X")[:, 0]]
+
+
 @final
 class PymooNSGA2(AskTell):
     """NSGA-II with pymoo's binary tournament, mating, non-dominated sorting and crowding distance."""

@@ -27,6 +27,7 @@ def _row(state: CandidateState) -> dict[str, Any]:
         "topology": state.spec.topology,
         "dropped": state.asked.dropped,
         "failure": None if state.failure is None else state.failure.kind.value,
+        "stopped_epochs": None if state.stopped is None else state.stopped.epochs,
         "learning_rate": state.asked.phenotype["learning_rate"],
         "norm": state.norm,
     }

@@ -77,6 +77,21 @@ class Failed:
 
 @final
 @dataclass(frozen=True)
+class Halved:
+    """The candidates of a generation that are still trained were compared after `epochs`, and some were `stopped`.
+
+    `scores` are the validation's after so many epochs of each that was compared; they are no measurements.
+    """
+
+    kind: ClassVar[str] = "halved"
+    generation: int
+    epochs: int
+    scores: dict[int, tuple[Measurement, ...]]
+    stopped: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True)
 class Told:
     """The algorithm was told a generation, in candidate order.
 
@@ -177,10 +192,12 @@ class Finished:
     wall_time_s: float
 
 
-Event = Started | Asked | Measured | Failed | Told | Chosen | Synthesised | Recalibrated | HandedOver | Finished
+Event = (
+    Started | Asked | Halved | Measured | Failed | Told | Chosen | Synthesised | Recalibrated | HandedOver | Finished
+)
 _KINDS: dict[str, type[Any]] = {
     e.kind: e
-    for e in (Started, Asked, Measured, Failed, Told, Chosen, Synthesised, Recalibrated, HandedOver, Finished)
+    for e in (Started, Asked, Halved, Measured, Failed, Told, Chosen, Synthesised, Recalibrated, HandedOver, Finished)
 }
 
 
@@ -248,5 +265,7 @@ _READERS: dict[str, Any] = {
     "reference": tuple,
     "records": lambda values: tuple(SynthesisRecord.from_dict(v) for v in values),
     "predicted": _predicted,
+    "scores": _predicted,
+    "stopped": tuple,
     "picks": lambda values: tuple(Pick(**v) for v in values),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from evonas.config import FamilyConfig
-from evonas.errors import ConfigurationError, ProtocolError, StudyMismatchError
+from evonas.errors import ConfigurationError, Failure, FailureKind, ProtocolError, StudyMismatchError
 from evonas.objectives import HARDWARE_METRICS, TASK_METRICS
 from evonas.search import Evaluated, algorithm, hypervolume, reference_point
 from evonas.seeding import derive
@@ -150,6 +150,9 @@ class Evolution:
         vector = tuple(violations.get(c.metric, 0.0) for c in self._constraints)
         if state.failure is not None:
             return Evaluated(genome, None, failure=state.failure)
+        if state.stopped is not None:
+            words = f"behind others of its generation after {state.stopped.epochs} epochs"
+            return Evaluated(genome, None, failure=Failure(FailureKind.STOPPED, words))
         if state.asked.dropped:
             logged = tuple(state.asked.violations.get(c.metric, 0.0) for c in self._constraints)
             return Evaluated(genome, None, logged)

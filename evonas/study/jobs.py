@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -18,34 +18,42 @@ from evonas.objectives import Measurement
 from surrogates import HardwareTarget, ModelSpec, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evonas.space.base import Norm
     from evonas.synthesis.backend import SynthesisResult
     from evonas.tasks import Task
+    from evonas.training.state import MemberState
     from evonas.training.trainer import Trained
 
 
 @final
 @dataclass(frozen=True)
 class Training:
-    """How candidates are trained."""
+    """How candidates are trained: `epochs` in all, of which this order may end at `until`."""
 
     epochs: int
     batch_size: int
     clip: float
     max_rows: int | None = None
+    weight_decay: float = 0.0
+    patience: int | None = None
+    until: int | None = None
 
 
 @final
 @dataclass(frozen=True)
 class TrainedCandidate:
-    """What training gives of a candidate: validation scores and the network as bytes; its share of the stack's time."""
+    """What training gives of a candidate: validation scores and the network as bytes; its share of the stack's time.
+
+    Before the last epoch there are `states` to go on from, by seed, of the trainings that have not failed or ended.
+    """
 
     measurements: tuple[Measurement, ...]
     network: bytes
     epochs: int
     wall_time_s: float
+    states: dict[int, MemberState] = field(default_factory=dict)
 
 
 @final
@@ -53,47 +61,60 @@ class TrainedCandidate:
 class TrainingOrder:
     """One candidate to train: its `ModelSpec` as plain data, and what training needs beside it.
 
-    It is trained once for each of its seeds.
+    It is trained once for each of its seeds, from its state where there is one.
     """
 
     spec: dict[str, Any]
     learning_rate: float
     seeds: tuple[int, ...]
     norm: Norm = "none"
+    states: dict[int, MemberState] = field(default_factory=dict)
 
 
 def train_stack(
     task: Task, orders: Sequence[TrainingOrder], training: Training
 ) -> tuple[TrainedCandidate | Failure, ...]:
     """Train candidates of one structure together and score their exact fixed-point forms on the validation split."""
-    from evonas.training.trainer import Member, train  # torch is loaded where it is needed, not in the driver
+    from evonas.training.trainer import Member, Population  # torch is loaded where it is needed, not in the driver
 
     data = task.split("train")
     if training.max_rows is not None:
         data = data.head(training.max_rows)
-    members = [Member(ModelSpec.from_dict(o.spec), o.learning_rate, seed, o.norm) for o in orders for seed in o.seeds]
-    trained = train(members, data, clip=training.clip, epochs=training.epochs, batch_size=training.batch_size)
-    results = iter(trained)
-    return tuple(_repeated(task, list(islice(results, len(order.seeds)))) for order in orders)
+    decay = training.weight_decay
+    members = [
+        Member(ModelSpec.from_dict(order.spec), order.learning_rate, seed, order.norm, decay)
+        for order in orders
+        for seed in order.seeds
+    ]
+    states = [order.states[seed] for order in orders for seed in order.seeds if seed in order.states]
+    epochs, batch_size = training.epochs, training.batch_size
+    population = Population(members, data, clip=training.clip, epochs=epochs, batch_size=batch_size, states=states)
+    population.train(training.until, task.split("validation") if training.patience else None, training.patience)
+    going_on = {} if population.epoch == epochs else population.states()
+    results = enumerate(population.results())
+    return tuple(_repeated(task, order, dict(islice(results, len(order.seeds))), going_on) for order in orders)
 
 
-def _repeated(task: Task, results: Sequence[Trained | Failure]) -> TrainedCandidate | Failure:
-    """What trainings of one candidate with different seeds come to.
+def _repeated(
+    task: Task, order: TrainingOrder, results: Mapping[int, Trained | Failure], states: Mapping[int, MemberState]
+) -> TrainedCandidate | Failure:
+    """What trainings of one candidate with different seeds come to; results and states by their place in the stack.
 
     Scores are means over those that did not fail; the network is the one with the least error. The standard error has a
     part from the seeds, which falls with their number, and one from the validation rows, which does not.
     """
     networks, scores, start = [], [], time.perf_counter()
-    for result in results:
+    for result in results.values():
         if not isinstance(result, Failure):
             networks.append(result)
             scores.append({m.metric: m for m in score(task, result.network, "validation")})
     if not networks:
-        return next(result for result in results if isinstance(result, Failure))
+        return next(result for result in results.values() if isinstance(result, Failure))
     best = min(range(len(networks)), key=lambda n: scores[n]["error"].value)
     measurements = tuple(_mean([each[metric] for each in scores]) for metric in scores[best])
     seconds = sum(result.wall_time_s for result in networks) + time.perf_counter() - start
-    return TrainedCandidate(measurements, networks[best].network.to_bytes(), networks[best].epochs, seconds)
+    going_on = {seed: states[place] for seed, place in zip(order.seeds, results, strict=True) if place in states}
+    return TrainedCandidate(measurements, networks[best].network.to_bytes(), networks[best].epochs, seconds, going_on)
 
 
 def _mean(repeats: Sequence[Measurement]) -> Measurement:

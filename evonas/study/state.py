@@ -21,6 +21,7 @@ from evonas.study.events import (
     Event,
     Failed,
     Finished,
+    Halved,
     HandedOver,
     Measured,
     Recalibrated,
@@ -48,6 +49,7 @@ class CandidateState:
     measured: dict[str, Measurement] = field(default_factory=dict)  # by metric, validation split
     network: str | None = None  # artefact digest
     failure: Failure | None = None
+    stopped: Halved | None = None  # before the end of its training, as one of the weaker of its generation
     epochs: int = 0
     wall_time_s: float = 0.0
     synthesis: list[Synthesised] = field(default_factory=list)
@@ -97,6 +99,7 @@ class GenerationState:
     candidates: tuple[int, ...]
     surrogate_version: str
     told: Told | None = None
+    halvings: list[Halved] = field(default_factory=list)
 
 
 @final
@@ -125,8 +128,8 @@ class StudyState:
                 self.started = event
             case Asked():
                 self._apply_asked(event)
-            case Told():
-                self.generations[-1].told = event
+            case Halved() | Told():
+                self._apply_to_generation(event)
             case Recalibrated():
                 self.recalibrations.append(event)
                 for candidate, predicted in event.predicted.items():
@@ -137,6 +140,14 @@ class StudyState:
                 self.finished = event
             case Measured() | Failed() | Synthesised() | HandedOver():
                 self._apply_to_candidate(event)
+
+    def _apply_to_generation(self, event: Halved | Told) -> None:
+        if isinstance(event, Told):
+            self.generations[-1].told = event
+            return
+        self.generations[-1].halvings.append(event)
+        for candidate in event.stopped:
+            self._candidate(candidate).stopped = event
 
     def _apply_to_candidate(self, event: Measured | Failed | Synthesised | HandedOver) -> None:
         state = self._candidate(event.candidate)
@@ -167,6 +178,7 @@ class StudyState:
             if asked.copy_of is not None:
                 original = self._candidate(asked.copy_of)
                 state.measured, state.network, state.failure = original.measured, original.network, original.failure
+                state.stopped = original.stopped
             self.candidates[asked.candidate] = state
         numbers = tuple(asked.candidate for asked in event.candidates)
         self.generations.append(GenerationState(event.generation, numbers, event.surrogate_version))

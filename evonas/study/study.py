@@ -282,7 +282,7 @@ class Study:
         if not self.state.generations or self.state.generations[-1].told is not None:
             return []
         states = (self.state.candidates[n] for n in self.state.generations[-1].candidates)
-        return [s for s in states if not s.measured and s.failure is None and not s.asked.dropped]
+        return [s for s in states if not (s.measured or s.failure or s.stopped or s.asked.dropped)]
 
     def _settle(self) -> None:
         """Tell the algorithm once nothing of the generation is pending."""
@@ -328,8 +328,8 @@ class Study:
         if not self._pending() and not self._propose():
             return False
         self._handed_out = True
-        if pending := self._pending():  # else a constraint dropped every candidate, which also is a generation
-            TrainingRound(self).run(pending)
+        if self._pending():  # else a constraint dropped every candidate, which also is a generation
+            TrainingRound(self).run()
         return True
 
     def record(self, event: Event) -> None:

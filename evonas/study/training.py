@@ -9,52 +9,88 @@ from evonas.execution import Job
 from evonas.models.quantised_network import QuantisedNetwork
 from evonas.seeding import derive
 from evonas.space import Phenotype
+from evonas.study.halving import halved
 from evonas.study.jobs import Training, TrainingOrder, train_stack
 from evonas.training.grouping import stacks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
+    from evonas.study.halving import Scores
     from evonas.study.state import CandidateState
     from evonas.study.study import Study
+    from evonas.training.state import MemberState
 
 
 @final
 class TrainingRound:
-    """Trains pending candidates on the workers, in stacks, and tells the study of each as its stack ends."""
+    """Trains pending candidates on the workers, in stacks, and tells the study of each as its stack ends.
+
+    With successive halving in several legs. Between two legs a candidate is a state in memory. After an interruption
+    there is none and it trains from the beginning: to the same bits, and what a rung decided stays decided.
+    """
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self._jobs: dict[str, tuple[int, ...]] = {}  # candidates of each job
         self._again: list[int] = []
+        self._states: dict[int, dict[int, MemberState]] = {}  # of candidates, by seed
+        self._scores: Scores = {}
 
-    def run(self, pending: Sequence[CandidateState]) -> None:
-        """Train `pending`. Raises `StudyError` if every candidate of the first generation fails."""
+    def run(self) -> None:
+        """Train what is pending. Raises `StudyError` if every candidate of the first generation fails."""
         study = self._study
         generation = study.state.generations[-1]
-        states = [study.state.candidates[n] for n in generation.candidates]
-        trained = [s for s in states if not s.asked.dropped]
-        waiting = {state.candidate for state in pending}
-        # of all that are trained, not of those that still are: who shares a stack is the same after an interruption
-        own = [s for s in trained if s.asked.copy_of is None]
-        training = study.config.training
-        groups = stacks([s.spec for s in own], training.batch_size, training.repeats)
-        together = [tuple(own[index].candidate for index in group) for group in groups]
-        self._train(stack for stack in together if waiting.intersection(stack))
-        self._train((candidate,) for candidate in self._again)
+        decided = {event.epochs for event in generation.halvings}
+        for rung in study.config.training.rungs:
+            if rung not in decided and self._alive():
+                self._compare_at(rung)
+        self._leg(None)
+        trained = [s for s in map(study.state.candidates.__getitem__, generation.candidates) if not s.asked.dropped]
         failures = [s.failure for s in trained if s.failure is not None]
         if generation.generation == 0 and len(failures) == len(trained):
             raise StudyError(f"every candidate of the first generation failed, first with: {failures[0].message}")
 
-    def _train(self, together: Iterable[tuple[int, ...]]) -> None:
-        self._jobs = {f"train-{stack[0]}": stack for stack in together}
-        jobs = [self._job(key, stack) for key, stack in self._jobs.items()]
-        self._study.workers.run("train", jobs, self._trained, {key: len(stack) for key, stack in self._jobs.items()})
+    def _alive(self) -> list[CandidateState]:
+        """Those that are not measured by their original, and are neither dropped, stopped nor failed."""
+        state = self._study.state
+        own = (state.candidates[number] for number in state.generations[-1].candidates)
+        return [s for s in own if not (s.asked.dropped or s.asked.copy_of is not None or s.stopped or s.failure)]
 
-    def _job(self, key: str, stack: tuple[int, ...]) -> Job:
+    def _compare_at(self, rung: int) -> None:
+        """Train all that are alive for `rung` epochs, and stop the weaker."""
+        study, self._scores = self._study, {}
+        self._leg(rung)
+        if self._scores:
+            event = halved(study.config, study.state, rung, self._scores)
+            study.record(event)
+            for candidate in event.stopped:
+                self._states.pop(candidate, None)
+
+    def _leg(self, until: int | None) -> None:
+        """Train until a rung, or to the end."""
+        training, alive = self._study.config.training, self._alive()
+        groups = stacks([s.spec for s in alive], training.batch_size, training.repeats)
+        together = [tuple(alive[index].candidate for index in group) for group in groups]
+        waiting = {s.candidate for s in alive if not s.measured}  # those that an interrupted run has measured do not
+        self._again = []
+        self._train((stack for stack in together if waiting.intersection(stack)), until)
+        self._train(((candidate,) for candidate in self._again), until)
+
+    def _train(self, together: Iterable[tuple[int, ...]], until: int | None) -> None:
+        self._jobs = {f"train-{stack[0]}": stack for stack in together}
+        jobs = [self._job(key, stack, until) for key, stack in self._jobs.items()]
+        done = self._reached if until else self._trained
+        sizes = {key: len(stack) for key, stack in self._jobs.items()}
+        self._study.workers.run("train", jobs, lambda key, value: self._take(key, value, done), sizes)
+
+    def _job(self, key: str, stack: tuple[int, ...], until: int | None) -> Job:
         study, training = self._study, self._study.config.training
         clip = float(getattr(study.task, "clip", 4.0))
-        settings = Training(training.epochs, training.batch_size, clip, training.max_rows)
+        patience = None if until else training.patience
+        settings = Training(
+            training.epochs, training.batch_size, clip, training.max_rows, training.weight_decay, patience, until
+        )
         return Job(key, train_stack, (tuple(map(self._order, stack)), settings))
 
     def _order(self, candidate: int) -> TrainingOrder:
@@ -63,17 +99,28 @@ class TrainingRound:
         # seeds follow from the phenotype, so a result does not depend on when or where a candidate is trained
         first = derive(study.config.seed, "train", phenotype.digest)
         others = (derive(first, "repeat", n) for n in range(1, study.config.training.repeats))
-        return TrainingOrder(phenotype.spec.to_dict(), phenotype.learning_rate, (first, *others), phenotype.norm)
+        states = self._states.get(candidate, {})
+        seeds = tuple(states) or (first, *others)
+        return TrainingOrder(phenotype.spec.to_dict(), phenotype.learning_rate, seeds, phenotype.norm, states)
 
-    def _trained(self, key: str, value: Any) -> None:
+    def _take(self, key: str, value: Any, done: Callable[[int, Any], None]) -> None:
         stack = self._jobs[key]
         if isinstance(value, Failure) and len(stack) > 1:  # one of them may have taken the worker with it
             self._again += stack
             return
         for candidate, result in zip(stack, [value] if isinstance(value, Failure) else value, strict=True):
-            self._tell(candidate, result)
+            done(candidate, result)
 
-    def _tell(self, candidate: int, result: Any) -> None:
+    def _reached(self, candidate: int, result: Any) -> None:
+        """A candidate is at a rung."""
+        if isinstance(result, Failure):
+            self._study.tell(candidate, result)
+            return
+        self._scores[candidate] = result.measurements
+        self._states[candidate] = result.states
+
+    def _trained(self, candidate: int, result: Any) -> None:
+        """A candidate is at its end."""
         state = self._study.state.candidates[candidate]
         if state.measured or state.failure is not None:
             return  # before an interruption

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, final
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 
 @final
 class StackedAdam:
-    """Adam on parameters (P, ...) with one learning rate per member, `rates` (P,)."""
+    """Adam on named parameters (P, ...) with one learning rate per member, `rates` (P,).
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], rates: torch.Tensor) -> None:
-        self.parameters = list(parameters)
+    Those named weight lose `decays` (P,) times the learning rate of themselves at each step (AdamW, arXiv 1711.05101).
+    """
+
+    def __init__(self, parameters: Mapping[str, torch.nn.Parameter], rates: torch.Tensor, decays: torch.Tensor) -> None:
+        self.names, self.parameters = list(parameters), list(parameters.values())
         self.rates = rates.view(-1, 1)
+        self.decays = decays.view(-1, 1, 1) if bool(decays.any()) else None
         self.sizes = [p[0].numel() for p in self.parameters]
         self.first = torch.zeros(len(rates), sum(self.sizes))
         self.second = torch.zeros_like(self.first)
@@ -38,6 +42,15 @@ class StackedAdam:
         self.first.mul_(beta1).add_(gradients * (1 - beta1))
         self.second.mul_(beta2).add_(gradients.square_().mul_(1 - beta2))
         moves = (self.first / self.second.sqrt().add_(epsilon)).mul_(self.rates * (schedule * correction))
-        for parameter, move in zip(self.parameters, torch.split(moves, self.sizes, dim=1), strict=True):
+        parts = torch.split(moves, self.sizes, dim=1)
+        for name, parameter, move in zip(self.names, self.parameters, parts, strict=True):
+            if self.decays is not None and name.endswith("weight"):
+                parameter.sub_(parameter * (self.decays * self.rates[:, :, None] * schedule))
             parameter.sub_(move.view_as(parameter))
             parameter.grad = None
+
+    def moments(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """Both moments of every parameter, in its shape and by its name; writing to them changes those of Adam."""
+        parts = zip(*(torch.split(moment, self.sizes, dim=1) for moment in (self.first, self.second)), strict=True)
+        named = zip(self.names, self.parameters, parts, strict=True)
+        return {name: (first.view_as(p), second.view_as(p)) for name, p, (first, second) in named}

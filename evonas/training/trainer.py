@@ -7,6 +7,7 @@ one-cycle cosine.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from contextlib import contextmanager
@@ -18,11 +19,13 @@ import torch
 from evonas.errors import Failure, FailureKind
 from evonas.models.stacked_network import StackedNetwork
 from evonas.training.adam import StackedAdam
+from evonas.training.state import MemberState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evonas.models.quantised_network import QuantisedNetwork
+    from evonas.models.stacked_dense import Place
     from evonas.space.base import Norm
     from evonas.tasks.base import Split
     from surrogates import ModelSpec
@@ -33,15 +36,30 @@ _WARM_UP = 0.05
 _FREEZE_FROM = 0.7  # binary points no longer move from here on
 
 
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """One torch thread: small networks are not faster with more, and sums then have one order on every machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @final
 @dataclass(frozen=True)
 class Member:
-    """One candidate to train: network, learning rate, its own seed, and normalisation of the hidden layers."""
+    """One candidate to train: network, learning rate, its own seed, and normalisation of the hidden layers.
+
+    `weight_decay` is decoupled, as AdamW has it (Loshchilov and Hutter, arXiv 1711.05101), and of weights alone.
+    """
 
     spec: ModelSpec
     learning_rate: float
     seed: int
     norm: Norm = "none"
+    weight_decay: float = 0.0
 
 
 @final
@@ -65,47 +83,177 @@ def train(
 
     A member whose loss is not finite becomes a `Failure` (diverged) and does not disturb the others.
     """
-    start = time.perf_counter()
-    with single_threaded():
-        stack, losses = _fit(members, data, clip, epochs, batch_size)
-        seconds = (time.perf_counter() - start) / len(members)
-        results: list[Trained | Failure] = []
-        for index, loss in enumerate(losses):
-            if math.isfinite(loss) and all(bool(torch.isfinite(p[index]).all()) for p in stack.parameters()):
-                results.append(Trained(stack.export(index), epochs, loss, seconds))
-            else:
-                results.append(Failure(FailureKind.DIVERGED, f"training loss became {loss} within {epochs} epochs"))
-    return results
+    population = Population(members, data, clip=clip, epochs=epochs, batch_size=batch_size)
+    population.train()
+    return population.results()
 
 
-def _fit(
-    members: Sequence[Member], data: Split, clip: float, epochs: int, batch_size: int
-) -> tuple[StackedNetwork, list[float]]:
-    generators = [torch.Generator().manual_seed(m.seed) for m in members]
-    stack = StackedNetwork([m.spec for m in members], clip, generators, [m.norm == "batch" for m in members])
-    inputs = torch.from_numpy(data.x)  # one copy for all members; each quantises the rows of its batches
-    sample = stack.quantise_input(inputs[None, :_CALIBRATION_ROWS])
-    wanted = torch.from_numpy(data.y)
-    batch_size = min(batch_size, len(data))
-    batches = len(data) // batch_size
-    optimiser = StackedAdam(stack.parameters(), torch.tensor([m.learning_rate for m in members]))
-    losses = torch.zeros(len(members))
-    for epoch in range(epochs):
-        fraction = epoch / epochs
-        stack.prune(_pruned(fraction))
+@final
+class Population:
+    """A stack of members in training, that can stop at any epoch, lose members, and go on elsewhere.
+
+    Schedules are those of `epochs` whenever it stops. With `states` (one for each member, of the same epoch and data)
+    it goes on where these were taken.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        data: Split,
+        *,
+        clip: float,
+        epochs: int,
+        batch_size: int,
+        states: Sequence[MemberState] = (),
+    ) -> None:
+        self.data, self.clip, self.epochs = data, clip, epochs
+        self.batch_size = min(batch_size, len(data))
+        # one copy for all members; each quantises the rows of its batches
+        self._inputs, self._wanted = torch.from_numpy(data.x), torch.from_numpy(data.y)
+        self._gone: dict[int, Trained | Failure] = {}
+        self._numbers = list(range(len(members)))  # those that are in the stack, of all that it began with
+        self._build(members, states)
+
+    def _build(self, members: Sequence[Member], states: Sequence[MemberState]) -> None:
+        if len({state.epoch for state in states}) > 1:
+            raise ValueError("members of a stack must be at the same epoch")
+        self.members = tuple(members)
+        self._generators = [torch.Generator().manual_seed(m.seed) for m in members]
+        normalised = [m.norm == "batch" for m in members]
+        self.stack = StackedNetwork([m.spec for m in members], self.clip, self._generators, normalised)
+        rates, decays = ([getattr(m, name) for m in members] for name in ("learning_rate", "weight_decay"))
+        self._optimiser = StackedAdam(dict(self.stack.named_parameters()), torch.tensor(rates), torch.tensor(decays))
+        self.epoch = states[0].epoch if states else 0
+        self._optimiser.steps = self.epoch * self._batches
+        self._losses = torch.tensor([state.train_loss for state in states] or [0.0] * len(members))
+        self._seconds = [state.wall_time_s for state in states] or [0.0] * len(members)
+        for index, state in enumerate(states):
+            self._generators[index].set_state(torch.from_numpy(state.stream))
+            for name, (tensor, place) in self._places(index).items():
+                tensor[place] = torch.from_numpy(state.tensors[name])
+
+    @property
+    def _batches(self) -> int:
+        return len(self.data) // self.batch_size
+
+    def _places(self, index: int) -> dict[str, tuple[torch.Tensor, Place]]:
+        """Every tensor that training changes, by name, and where one member's numbers are in it."""
+        tensors, places = self.stack.state_dict(), self.stack.places(index)
+        moments = self._optimiser.moments()
+        found = {name: (tensors[name], place) for name, place in places.items()}
+        for name in moments.keys() & places.keys():
+            for which, moment in enumerate(moments[name]):
+                found[f"{name}/moment{which}"] = moment, places[name]
+        return found
+
+    @single_threaded()
+    def train(self, until: int | None = None, validation: Split | None = None, patience: int | None = None) -> None:
+        """Go on until so many epochs are done, or all.
+
+        A member leaves when its loss is not finite, and with `patience` when its loss on `validation` has not become
+        less for so many epochs; these are counted from where masks and binary points no longer change.
+        """
+        lowest, since = [math.inf] * len(self.members), [0] * len(self.members)
+        for epoch in range(self.epoch, self.epochs if until is None else until):
+            start = time.perf_counter()
+            self._train_epoch(epoch)
+            stay = [math.isfinite(loss) for loss in self._losses]
+            if patience is not None and validation is not None and epoch >= self.epochs * _FREEZE_FROM:
+                for index, loss in enumerate(self.losses(validation)):
+                    since[index] = 0 if loss < lowest[index] else since[index] + 1
+                    lowest[index] = min(lowest[index], loss)
+                    stay[index] &= since[index] < patience
+            self._seconds = [s + (time.perf_counter() - start) / len(self.members) for s in self._seconds]
+            if not all(stay) and self.epoch < self.epochs:
+                kept = [index for index, stays in enumerate(stay) if stays]
+                lowest, since = [lowest[i] for i in kept], [since[i] for i in kept]
+                self._let_go(kept)
+                if not kept:
+                    return
+        if self.epoch == self.epochs:
+            self.stack.prune(1.0)
+
+    def _let_go(self, kept: Sequence[int]) -> None:
+        """Note what those that leave have become, and go on with the others."""
+        for index in set(range(len(self.members))) - set(kept):
+            self._gone[self._numbers[index]] = self._result(index, self.stack)
+        if kept:
+            self.keep(kept)
+        else:
+            self._numbers = []
+
+    @single_threaded()
+    @torch.no_grad()
+    def losses(self, data: Split) -> list[float]:
+        """Loss of each member on other rows, by the network as it is calibrated now."""
+        mode, total = self.stack.training, torch.zeros(len(self.members))
+        self.stack.eval()
+        inputs, wanted = torch.from_numpy(data.x), torch.from_numpy(data.y)
+        for x, y in zip(*(torch.split(part, _CALIBRATION_ROWS) for part in (inputs, wanted)), strict=True):
+            outputs = self.stack(self.stack.quantise_input(x[None]).expand(len(self.members), -1, -1))
+            total += _losses(outputs, y.expand(len(self.members), *y.shape)) * (len(x) / len(data))
+        self.stack.train(mode)
+        return [float(loss) for loss in total]
+
+    def _train_epoch(self, epoch: int) -> None:
+        fraction = epoch / self.epochs
+        self.stack.prune(_pruned(fraction))
         if epoch == 0 or fraction < _FREEZE_FROM:
-            stack.calibrate(sample)
-            stack.train((epoch + 1) / epochs < _FREEZE_FROM)  # from the last calibration on, its statistics stay
-        order = torch.stack([torch.randperm(len(data), generator=g) for g in generators])
-        losses = torch.zeros(len(members))
-        for batch in range(batches):
-            rows = order[:, batch * batch_size : (batch + 1) * batch_size]
-            loss = _losses(stack(stack.quantise_input(inputs[rows])), wanted[rows])
+            self._calibrate(self.stack)
+        self.stack.train((epoch + 1) / self.epochs < _FREEZE_FROM)  # from the last calibration on, its statistics stay
+        order = torch.stack([torch.randperm(len(self.data), generator=g) for g in self._generators])
+        losses = torch.zeros(len(self.members))
+        for batch in range(self._batches):
+            rows = order[:, batch * self.batch_size : (batch + 1) * self.batch_size]
+            loss = _losses(self.stack(self.stack.quantise_input(self._inputs[rows])), self._wanted[rows])
             loss.sum().backward()  # type: ignore[no-untyped-call]
-            optimiser.step(_schedule((epoch + (batch + 1) / batches) / epochs))
-            losses += loss.detach() / batches
-    stack.prune(1.0)
-    return stack, [float(v) for v in losses]
+            self._optimiser.step(_schedule((epoch + (batch + 1) / self._batches) / self.epochs))
+            losses += loss.detach() / self._batches
+        self._losses, self.epoch = losses, epoch + 1
+
+    def _calibrate(self, stack: StackedNetwork) -> None:
+        stack.calibrate(stack.quantise_input(self._inputs[None, :_CALIBRATION_ROWS]))
+
+    @single_threaded()
+    def results(self) -> list[Trained | Failure]:
+        """What each member has become, of those that it began with and that were not let go by `keep`.
+
+        Before the last epoch: what it would be if it were not trained any further.
+        """
+        stack = self._settled()
+        found = self._gone | {number: self._result(index, stack) for index, number in enumerate(self._numbers)}
+        return [found[number] for number in sorted(found)]
+
+    def _settled(self) -> StackedNetwork:
+        """The stack with the binary points of its weights as they are; those of the last calibration are older.
+
+        A copy, because what is pruned next depends on the statistics of the last calibration.
+        """
+        if not 0 < self.epoch < self.epochs * _FREEZE_FROM:
+            return self.stack
+        stack = copy.deepcopy(self.stack)
+        self._calibrate(stack)
+        return stack
+
+    def _result(self, index: int, stack: StackedNetwork) -> Trained | Failure:
+        loss, finite = float(self._losses[index]), (torch.isfinite(p[index]).all() for p in stack.parameters())
+        if not math.isfinite(loss) or not all(map(bool, finite)):
+            return Failure(FailureKind.DIVERGED, f"training loss became {loss} within {self.epoch} epochs")
+        return Trained(stack.export(index), self.epoch, loss, self._seconds[index])
+
+    def states(self) -> dict[int, MemberState]:
+        """Where each member is that has not left, to go on elsewhere; by its place among those that it began with."""
+        return {number: self._state(index) for index, number in enumerate(self._numbers)}
+
+    def _state(self, index: int) -> MemberState:
+        tensors = {name: tensor[place].numpy().copy() for name, (tensor, place) in self._places(index).items()}
+        stream = self._generators[index].get_state().numpy().copy()
+        return MemberState(self.epoch, float(self._losses[index]), self._seconds[index], tensors, stream)
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Let all but these members go; the stack and its memory shrink to the widest of the others."""
+        self._numbers = [self._numbers[index] for index in indices]
+        self._build([self.members[index] for index in indices], [self._state(index) for index in indices])
 
 
 def _losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -128,14 +276,3 @@ def _pruned(fraction: float) -> float:
     """Share of the final sparsity at a fraction of the training (cubic)."""
     position = min(max((fraction - _PRUNE_FROM) / (_PRUNE_TO - _PRUNE_FROM), 0.0), 1.0)
     return float(1 - (1 - position) ** 3)
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """One torch thread: small networks are not faster with more, and sums then have one order on every machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

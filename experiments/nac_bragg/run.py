@@ -34,7 +34,7 @@ SOURCES = {"braggnn": "arXiv:2008.08198", "openhls": "arXiv:2302.06751"}
 RATES = {"small": (0.06,), "full": (0.003, 0.01, 0.03, 0.06)}
 NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "batch")}
 SPACES = ("dense", "convolution")  # each in a file of that name
-SMALL = ("braggnn", "openhls", "nac_small")
+SMALL = ("braggnn", "nac_small")
 
 
 def baseline(name: str, preset: str) -> Baseline:

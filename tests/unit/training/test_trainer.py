@@ -218,7 +218,7 @@ def test_stacked_adam_is_adam_for_each_member():
     start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
     stacked = torch.nn.Parameter(start.clone())
     rates = [0.1, 0.01]
-    ours = StackedAdam([stacked], torch.tensor(rates))
+    ours = StackedAdam({"bias": stacked}, torch.tensor(rates), torch.zeros(2))
     single = [torch.nn.Parameter(start[i].clone()) for i in range(2)]
     theirs = [torch.optim.Adam([p], lr=r, betas=(0.9, 0.99)) for p, r in zip(single, rates, strict=True)]
     for step in range(20):
