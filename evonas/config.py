@@ -213,6 +213,7 @@ class ExecutionConfig(_Section):
     """Where training and synthesis run."""
 
     executor: Literal["inline", "processes"] = "processes"
+    device: Literal["cpu", "cuda"] = "cpu"  # where candidates are trained; on a GPU a generation is one stack
     workers: Positive | None = None  # default: as many as there are cores
 
 

@@ -93,6 +93,7 @@ class FailureKind(StrEnum):
 
     DIVERGED = "diverged"  # training reached NaN or infinity
     INVALID_MODEL = "invalid_model"  # the phenotype cannot be built
+    OUT_OF_MEMORY = "out_of_memory"  # in training, alone
     WORKER_DIED = "worker_died"  # the process was killed or crashed
     TOOL_MISSING = "tool_missing"
     TOOL_TIMEOUT = "tool_timeout"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, final
 from evonas.cli._rich import Group, Live, Text, bar, console
 from evonas.cli.pace import Pace
 from evonas.cli.rows import generation_row, task_of
-from evonas.cli.words import activity_name, event_line, generation_table, headline, recalibration_line
+from evonas.cli.words import activity_name, event_line, generation_table, headline, pace_words, recalibration_line
 from evonas.study.events import Failed, Finished, Recalibrated, Synthesised
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class LiveView:
         bars: list[RenderableType] = []
         if self._pace.busy:
             name = activity_name(self._pace.activity)
-            bars.append(bar(name, self._pace.done, self._pace.total, self._pace.words()))
+            bars.append(bar(name, self._pace.done, self._pace.total, pace_words(self._pace)))
         if self._search.busy:
             bars.append(bar("search", self._search.done, self._search.total, f"generations, {self._search.words()}"))
         return bars

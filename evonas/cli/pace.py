@@ -48,6 +48,12 @@ class Pace:
             return None
         return self.elapsed / progressed * (self.total - self.done)
 
+    @property
+    def rate(self) -> float | None:
+        """What is done in a second, by the pace so far; None before anything is done."""
+        progressed = self.done - self._first
+        return progressed / self.elapsed if progressed > 0 and self.elapsed > 0 else None
+
     def words(self) -> str:
         """Such as `about 30 s left`, or for how long it has been going while nothing is done yet."""
         if not self.busy:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO, final
 
 from evonas.cli.output import json_object
 from evonas.cli.pace import Pace
-from evonas.cli.words import activity_name, event_line, headline
+from evonas.cli.words import activity_name, event_line, headline, pace_words
 from evonas.study.events import to_body
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class PlainView:
         """See `Observer`."""
         self._pace.update(activity, done, total)
         if self._clock() - self._spoke >= QUIET_S and self._pace.busy:
-            self._to.write(f"{activity_name(activity)} {done}/{total}, {self._pace.words()}")
+            self._to.write(f"{activity_name(activity)} {done}/{total}, {pace_words(self._pace)}")
             self._spoke = self._clock()
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evonas.cli._rich import Table
+    from evonas.cli.pace import Pace
     from evonas.cli.rows import GenerationRow
     from evonas.study.events import Event
     from evonas.study.state import StudyState
@@ -34,6 +35,14 @@ ACTIVITIES = {"train": "training", "trace": "tracing", "synthesise": "synthesis"
 def activity_name(activity: str) -> str:
     """An activity as the views call it."""
     return ACTIVITIES.get(activity, activity)
+
+
+def pace_words(pace: Pace) -> str:
+    """How long the current activity will take, and of training how many candidates are done in a second."""
+    rate = pace.rate
+    if rate is None or not pace.busy or not pace.activity.startswith("train"):
+        return pace.words()
+    return f"{pace.words()}, {rate:.2g}/s"
 
 
 def headline(state: StudyState) -> str:

@@ -142,9 +142,9 @@ class StackedDense(nn.Module):
         for member, spec in enumerate(self.specs):
             count = round(progress * (spec.n_weights - spec.n_nonzero))
             weight, kept = self._own(weights, member), self._own(self.mask, member)
-            magnitude = torch.where(kept > 0, weight.abs(), torch.zeros(()))
+            magnitude = torch.where(kept > 0, weight.abs(), 0.0)
             order = torch.argsort(magnitude.flatten(), stable=True)
-            mask = torch.ones(spec.n_weights)
+            mask = torch.ones(spec.n_weights, device=weight.device)
             mask[order[:count]] = 0.0
             self.mask[member, self.rows[member], : spec.n_out] = mask.view_as(kept)
 

@@ -29,6 +29,7 @@ class StackedOperation(nn.Module):
         self.specs, self.signed, self.kind, self.groups = tuple(specs), tuple(signed), specs[0].kind, specs[0].groups
         bits = [spec.activation_bits for spec in specs]
         self.register_buffer("cast", column([float(b > 0) for b in bits]) > 0)
+        self.any_cast, self.all_cast = any(bits), all(bits)
         low = [-(2.0 ** (b - 1)) if sign and b else 0.0 for b, sign in zip(bits, signed, strict=True)]
         high = [2.0 ** (b - sign) - 1 if b else 1.0 for b, sign in zip(bits, signed, strict=True)]
         self.register_buffer("low", column(low))
@@ -48,12 +49,12 @@ class StackedOperation(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Results (P, batch, positions, channels) of quantised inputs of that form."""
         result = self._join(inputs)
-        return self._quantised(result) if bool(self.cast.any()) else result
+        return self._quantised(result) if self.any_cast else result
 
     def _quantised(self, x: Tensor) -> Tensor:
         flat = x.flatten(2)
         cut = quantise_activation(flat, self.output_scale, self.lowest, self.highest)
-        return (cut if bool(self.cast.all()) else torch.where(self.cast, cut, flat)).view_as(x)
+        return (cut if self.all_cast else torch.where(self.cast, cut, flat)).view_as(x)
 
     def _join(self, inputs: Sequence[Tensor]) -> Tensor:
         x = inputs[0]
@@ -86,7 +87,7 @@ class StackedOperation(nn.Module):
         exact = torch.stack(list(scales)).amax(dim=0) if self.kind != "matmul" else scales[0] * scales[1]
         if self.kind == "mean":
             exact = exact * 2.0 ** halvings(inputs[0].shape[2] // self.groups)
-        if not bool(self.cast.any()):
+        if not self.any_cast:
             self.output_scale = exact
             return result
         best = best_scale(sampled(result.flatten(1, 2)), self.low, self.high, (1, 2), _TRIES)

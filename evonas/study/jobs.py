@@ -39,6 +39,7 @@ class Training:
     weight_decay: float = 0.0
     patience: int | None = None
     until: int | None = None
+    device: str = "cpu"
 
 
 @final
@@ -74,8 +75,28 @@ class TrainingOrder:
 def train_stack(
     task: Task, orders: Sequence[TrainingOrder], training: Training
 ) -> tuple[TrainedCandidate | Failure, ...]:
-    """Train candidates of one structure together and score their exact fixed-point forms on the validation split."""
-    from evonas.training.trainer import Member, Population  # torch is loaded where it is needed, not in the driver
+    """Train candidates of one structure together and score their exact fixed-point forms on the validation split.
+
+    Where memory does not suffice for all of them at once, they are trained in two halves.
+    """
+    from evonas.training.device import out_of_memory  # torch is loaded where it is needed, not in the driver
+
+    try:
+        return _train_together(task, orders, training)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        message = str(error).partition("\n")[0]
+    if len(orders) == 1:
+        return (Failure(FailureKind.OUT_OF_MEMORY, f"training alone: {message}"),)
+    half = len(orders) // 2
+    return train_stack(task, orders[:half], training) + train_stack(task, orders[half:], training)
+
+
+def _train_together(
+    task: Task, orders: Sequence[TrainingOrder], training: Training
+) -> tuple[TrainedCandidate | Failure, ...]:
+    from evonas.training.trainer import Member, Population
 
     data = task.split("train")
     if training.max_rows is not None:
@@ -88,11 +109,20 @@ def train_stack(
     ]
     states = [order.states[seed] for order in orders for seed in order.seeds if seed in order.states]
     epochs, batch_size = training.epochs, training.batch_size
-    population = Population(members, data, clip=training.clip, epochs=epochs, batch_size=batch_size, states=states)
+    population = Population(
+        members, data, clip=training.clip, epochs=epochs, batch_size=batch_size, states=states, device=training.device
+    )
     population.train(training.until, task.split("validation") if training.patience else None, training.patience)
     going_on = {} if population.epoch == epochs else population.states()
     results = enumerate(population.results())
     return tuple(_repeated(task, order, dict(islice(results, len(order.seeds))), going_on) for order in orders)
+
+
+def measure(_task: Task) -> dict[int, float]:
+    """Seconds for each member by the size of its stack, on the machine of the worker."""
+    from evonas.training.calibration import seconds_per_member
+
+    return seconds_per_member()
 
 
 def _repeated(

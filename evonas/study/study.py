@@ -22,6 +22,7 @@ from evonas.errors import (
 from evonas.objectives import Measurement
 from evonas.store.artefacts import Artefacts
 from evonas.store.event_log import EventLog, holds_events
+from evonas.study.device import check_device
 from evonas.study.events import Event, Failed, Finished, Measured, Recalibrated, Started, Told, from_body, to_body
 from evonas.study.evolution import Evolution, make_space
 from evonas.study.forecast import Forecast
@@ -73,6 +74,7 @@ class Study:
             raise StudyExistsError(f"{path} already holds a study; go on with `evonas resume {path}`")
         task = task or load_task(settings.task.name, **settings.task.options)
         check_backend(settings)
+        check_device(settings)
         space = make_space(settings, task)  # bad settings are found before anything is written
         forecast = Forecast(settings)
         try:
@@ -157,6 +159,7 @@ class Study:
         forecast = Forecast(settings)
         digests = {"space": make_space(settings, self.task).digest, "task": self.task.digest}
         check_same("digest", digests | {"start_records": forecast.data_digest}, started.digests)
+        check_device(settings)
         self._assemble(settings, forecast)
         for event in events:
             self.state.apply(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import Failure, StudyError
@@ -10,8 +11,9 @@ from evonas.models.quantised_network import QuantisedNetwork
 from evonas.seeding import derive
 from evonas.space import Phenotype
 from evonas.study.halving import halved
-from evonas.study.jobs import Training, TrainingOrder, train_stack
-from evonas.training.grouping import stacks
+from evonas.study.jobs import Training, TrainingOrder, measure, train_stack
+from evonas.study.stack_size import largest_stack
+from evonas.training.grouping import ROOMS, Room, stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,26 +72,47 @@ class TrainingRound:
     def _leg(self, until: int | None) -> None:
         """Train until a rung, or to the end."""
         training, alive = self._study.config.training, self._alive()
-        groups = stacks([s.spec for s in alive], training.batch_size, training.repeats)
+        groups = stacks([s.spec for s in alive], training.batch_size, training.repeats, self._room())
         together = [tuple(alive[index].candidate for index in group) for group in groups]
         waiting = {s.candidate for s in alive if not s.measured}  # those that an interrupted run has measured do not
         self._again = []
         self._train((stack for stack in together if waiting.intersection(stack)), until)
         self._train(((candidate,) for candidate in self._again), until)
 
+    def _room(self) -> Room:
+        execution = self._study.config.execution
+        room = ROOMS[execution.device]
+        if execution.device == "cpu" and execution.executor == "processes":
+            return replace(room, largest=largest_stack(self._measure))
+        return room
+
+    def _measure(self) -> dict[int, float]:
+        """Seconds for each member by the size of its stack, measured by a worker while the others wait."""
+        found: list[Any] = []
+        self._study.workers.run("measuring", [Job("measure", measure)], lambda _, value: found.append(value))
+        return {} if isinstance(found[0], Failure) else dict(found[0])
+
     def _train(self, together: Iterable[tuple[int, ...]], until: int | None) -> None:
         self._jobs = {f"train-{stack[0]}": stack for stack in together}
         jobs = [self._job(key, stack, until) for key, stack in self._jobs.items()]
         done = self._reached if until else self._trained
         sizes = {key: len(stack) for key, stack in self._jobs.items()}
-        self._study.workers.run("train", jobs, lambda key, value: self._take(key, value, done), sizes)
+        activity = f"training to epoch {until} of {self._study.config.training.epochs}" if until else "train"
+        self._study.workers.run(activity, jobs, lambda key, value: self._take(key, value, done), sizes)
 
     def _job(self, key: str, stack: tuple[int, ...], until: int | None) -> Job:
         study, training = self._study, self._study.config.training
         clip = float(getattr(study.task, "clip", 4.0))
         patience = None if until else training.patience
         settings = Training(
-            training.epochs, training.batch_size, clip, training.max_rows, training.weight_decay, patience, until
+            training.epochs,
+            training.batch_size,
+            clip,
+            training.max_rows,
+            training.weight_decay,
+            patience,
+            until,
+            study.config.execution.device,
         )
         return Job(key, train_stack, (tuple(map(self._order, stack)), settings))
 

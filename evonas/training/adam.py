@@ -22,12 +22,14 @@ class StackedAdam:
     Those named weight lose `decays` (P,) times the learning rate of themselves at each step (AdamW, arXiv 1711.05101).
     """
 
-    def __init__(self, parameters: Mapping[str, torch.nn.Parameter], rates: torch.Tensor, decays: torch.Tensor) -> None:
+    def __init__(
+        self, parameters: Mapping[str, torch.nn.Parameter], rates: torch.Tensor, decays: torch.Tensor | None = None
+    ) -> None:
         self.names, self.parameters = list(parameters), list(parameters.values())
         self.rates = rates.view(-1, 1)
-        self.decays = decays.view(-1, 1, 1) if bool(decays.any()) else None
+        self.decays = None if decays is None else decays.view(-1, 1, 1)
         self.sizes = [p[0].numel() for p in self.parameters]
-        self.first = torch.zeros(len(rates), sum(self.sizes))
+        self.first = torch.zeros(len(rates), sum(self.sizes), device=rates.device)
         self.second = torch.zeros_like(self.first)
         self.steps = 0
 

@@ -7,7 +7,8 @@ so a candidate joins a stack where the arithmetic on empty room costs less than 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
 from evonas.models.padding import structure, widest
 from surrogates import LayerSpec, ModelSpec
@@ -15,19 +16,40 @@ from surrogates import LayerSpec, ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LARGEST = 8  # members; beyond it a stack gains little and leaves the cache
-SPREAD = 4  # stacks of a generation, about so many at least, so that workers have something each
-WORDS = 1 << 24  # that a stack may have in a batch, inputs of all parts together: some hundred MB with what is derived
-_OPERATIONS = 2_000_000  # products that take as long as the operations of a step (measured: .6 ms at 20 GFLOP/s)
+
+@final
+@dataclass(frozen=True)
+class Room:
+    """What a device has for a stack.
+
+    `largest` members; `words` in a batch, inputs of all parts together; `operations`, the products that take as long as
+    the operations of a step. A generation is spread over about `spread` stacks, so that workers have something each.
+    """
+
+    largest: int
+    spread: int
+    words: int
+    operations: int
+
+
+ROOMS = {
+    # beyond 8 members a stack gains little and leaves the cache; the words are some hundred MB with what is derived;
+    # the operations of a step were measured: .6 ms at 20 GFLOP/s
+    "cpu": Room(8, 4, 1 << 24, 2_000_000),
+    # one stack, whose words are some 10 GB; what does not fit is halved. Not measured: .6 ms at some TFLOP/s
+    "cuda": Room(1024, 1, 1 << 30, 1_000_000_000),
+}
 _ELEMENTWISE = 8  # products that take as long as activating and quantising one word
 
 
-def stacks(specs: Sequence[ModelSpec], batch_size: int, repeats: int = 1) -> list[tuple[int, ...]]:
+def stacks(
+    specs: Sequence[ModelSpec], batch_size: int, repeats: int = 1, place: Room = ROOMS["cpu"]
+) -> list[tuple[int, ...]]:
     """Indices of `specs`, each in one stack, those that take longest first; each is `repeats` members of it.
 
     Depends on the specs alone, so that a study that was interrupted trains the same stacks when it goes on.
     """
-    largest = max(min(LARGEST // repeats, -(-len(specs) // SPREAD)), 1)
+    largest = max(min(place.largest // repeats, -(-len(specs) // place.spread)), 1)
     groups: dict[tuple[object, ...], list[int]] = {}
     for index in sorted(range(len(specs)), key=lambda i: (-work(specs[i]), i)):
         groups.setdefault(structure(specs[index]), []).append(index)
@@ -35,7 +57,7 @@ def stacks(specs: Sequence[ModelSpec], batch_size: int, repeats: int = 1) -> lis
     for group in groups.values():
         stack = group[:1]
         for index in group[1:]:
-            if len(stack) < largest and _joins([specs[i] for i in stack], specs[index], batch_size * repeats):
+            if len(stack) < largest and _joins([specs[i] for i in stack], specs[index], batch_size * repeats, place):
                 stack.append(index)
             else:
                 found.append(tuple(stack))
@@ -44,13 +66,13 @@ def stacks(specs: Sequence[ModelSpec], batch_size: int, repeats: int = 1) -> lis
     return sorted(found, key=lambda stack: -len(stack) * work(widest([specs[i] for i in stack])))
 
 
-def _joins(stack: Sequence[ModelSpec], spec: ModelSpec, batch_size: int) -> bool:
+def _joins(stack: Sequence[ModelSpec], spec: ModelSpec, batch_size: int, place: Room) -> bool:
     room = widest([*stack, spec])
-    if (len(stack) + 1) * batch_size * sum(n * c for n, c in room.shapes) > WORDS:
+    if (len(stack) + 1) * batch_size * sum(n * c for n, c in room.shapes) > place.words:
         return False
     before, after = work(widest(stack)), work(room)
     wasted = (len(stack) + 1) * after - len(stack) * before - work(spec)
-    return wasted * batch_size <= _OPERATIONS
+    return wasted * batch_size <= place.operations
 
 
 def work(spec: ModelSpec) -> int:

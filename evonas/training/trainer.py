@@ -1,8 +1,7 @@
 """Quantisation-aware training of candidates with gradual pruning to the genome's sparsity.
 
 Members of one stack share their topology and nothing else: each has its own seed, initial weights, batch order and
-learning rate. Pruning follows the cubic schedule of Zhu and Gupta (arXiv 1710.01878); the optimiser is Adam with a
-one-cycle cosine.
+learning rate. A stack can stop at any epoch, lose members and grow narrower, and each of them can go on in another.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -19,10 +17,11 @@ import torch
 from evonas.errors import Failure, FailureKind
 from evonas.models.stacked_network import StackedNetwork
 from evonas.training.adam import StackedAdam
+from evonas.training.recipe import FREEZE_FROM, losses, pruned, schedule, single_threaded
 from evonas.training.state import MemberState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from evonas.models.quantised_network import QuantisedNetwork
     from evonas.models.stacked_dense import Place
@@ -31,20 +30,6 @@ if TYPE_CHECKING:
     from surrogates import ModelSpec
 
 _CALIBRATION_ROWS = 2048
-_PRUNE_FROM, _PRUNE_TO = 0.1, 0.6  # fractions of the training
-_WARM_UP = 0.05
-_FREEZE_FROM = 0.7  # binary points no longer move from here on
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """One torch thread: small networks are not faster with more, and sums then have one order on every machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @final
@@ -93,7 +78,7 @@ class Population:
     """A stack of members in training, that can stop at any epoch, lose members, and go on elsewhere.
 
     Schedules are those of `epochs` whenever it stops. With `states` (one for each member, of the same epoch and data)
-    it goes on where these were taken.
+    it goes on where these were taken. `device` is torch's name of where it trains.
     """
 
     def __init__(
@@ -105,11 +90,12 @@ class Population:
         epochs: int,
         batch_size: int,
         states: Sequence[MemberState] = (),
+        device: str = "cpu",
     ) -> None:
-        self.data, self.clip, self.epochs = data, clip, epochs
+        self.data, self.clip, self.epochs, self.device = data, clip, epochs, torch.device(device)
         self.batch_size = min(batch_size, len(data))
         # one copy for all members; each quantises the rows of its batches
-        self._inputs, self._wanted = torch.from_numpy(data.x), torch.from_numpy(data.y)
+        self._inputs, self._wanted = (torch.from_numpy(part).to(self.device) for part in (data.x, data.y))
         self._gone: dict[int, Trained | Failure] = {}
         self._numbers = list(range(len(members)))  # those that are in the stack, of all that it began with
         self._build(members, states)
@@ -120,17 +106,19 @@ class Population:
         self.members = tuple(members)
         self._generators = [torch.Generator().manual_seed(m.seed) for m in members]
         normalised = [m.norm == "batch" for m in members]
-        self.stack = StackedNetwork([m.spec for m in members], self.clip, self._generators, normalised)
-        rates, decays = ([getattr(m, name) for m in members] for name in ("learning_rate", "weight_decay"))
-        self._optimiser = StackedAdam(dict(self.stack.named_parameters()), torch.tensor(rates), torch.tensor(decays))
+        self.stack = StackedNetwork([m.spec for m in members], self.clip, self._generators, normalised).to(self.device)
+        rates = torch.tensor([m.learning_rate for m in members], device=self.device)
+        decaying = any(m.weight_decay for m in members)
+        decays = torch.tensor([m.weight_decay for m in members], device=self.device) if decaying else None
+        self._optimiser = StackedAdam(dict(self.stack.named_parameters()), rates, decays)
         self.epoch = states[0].epoch if states else 0
         self._optimiser.steps = self.epoch * self._batches
-        self._losses = torch.tensor([state.train_loss for state in states] or [0.0] * len(members))
+        self._losses = torch.tensor([state.train_loss for state in states] or [0.0] * len(members), device=self.device)
         self._seconds = [state.wall_time_s for state in states] or [0.0] * len(members)
         for index, state in enumerate(states):
             self._generators[index].set_state(torch.from_numpy(state.stream))
             for name, (tensor, place) in self._places(index).items():
-                tensor[place] = torch.from_numpy(state.tensors[name])
+                tensor[place] = torch.from_numpy(state.tensors[name]).to(self.device)
 
     @property
     def _batches(self) -> int:
@@ -158,8 +146,8 @@ class Population:
             start = time.perf_counter()
             self._train_epoch(epoch)
             stay = [math.isfinite(loss) for loss in self._losses]
-            if patience is not None and validation is not None and epoch >= self.epochs * _FREEZE_FROM:
-                for index, loss in enumerate(self.losses(validation)):
+            if patience is not None and validation is not None and epoch >= self.epochs * FREEZE_FROM:
+                for index, loss in enumerate(self.losses_on(validation)):
                     since[index] = 0 if loss < lowest[index] else since[index] + 1
                     lowest[index] = min(lowest[index], loss)
                     stay[index] &= since[index] < patience
@@ -175,8 +163,9 @@ class Population:
 
     def _let_go(self, kept: Sequence[int]) -> None:
         """Note what those that leave have become, and go on with the others."""
+        stack = self._settled()
         for index in set(range(len(self.members))) - set(kept):
-            self._gone[self._numbers[index]] = self._result(index, self.stack)
+            self._gone[self._numbers[index]] = self._result(index, stack)
         if kept:
             self.keep(kept)
         else:
@@ -184,32 +173,32 @@ class Population:
 
     @single_threaded()
     @torch.no_grad()
-    def losses(self, data: Split) -> list[float]:
+    def losses_on(self, data: Split) -> list[float]:
         """Loss of each member on other rows, by the network as it is calibrated now."""
-        mode, total = self.stack.training, torch.zeros(len(self.members))
+        mode, total = self.stack.training, torch.zeros(len(self.members), device=self.device)
         self.stack.eval()
-        inputs, wanted = torch.from_numpy(data.x), torch.from_numpy(data.y)
+        inputs, wanted = (torch.from_numpy(part).to(self.device) for part in (data.x, data.y))
         for x, y in zip(*(torch.split(part, _CALIBRATION_ROWS) for part in (inputs, wanted)), strict=True):
             outputs = self.stack(self.stack.quantise_input(x[None]).expand(len(self.members), -1, -1))
-            total += _losses(outputs, y.expand(len(self.members), *y.shape)) * (len(x) / len(data))
+            total += losses(outputs, y.expand(len(self.members), *y.shape)) * (len(x) / len(data))
         self.stack.train(mode)
         return [float(loss) for loss in total]
 
     def _train_epoch(self, epoch: int) -> None:
         fraction = epoch / self.epochs
-        self.stack.prune(_pruned(fraction))
-        if epoch == 0 or fraction < _FREEZE_FROM:
+        self.stack.prune(pruned(fraction))
+        if epoch == 0 or fraction < FREEZE_FROM:
             self._calibrate(self.stack)
-        self.stack.train((epoch + 1) / self.epochs < _FREEZE_FROM)  # from the last calibration on, its statistics stay
-        order = torch.stack([torch.randperm(len(self.data), generator=g) for g in self._generators])
-        losses = torch.zeros(len(self.members))
+        self.stack.train((epoch + 1) / self.epochs < FREEZE_FROM)  # from the last calibration on, its statistics stay
+        order = torch.stack([torch.randperm(len(self.data), generator=g) for g in self._generators]).to(self.device)
+        means = torch.zeros(len(self.members), device=self.device)
         for batch in range(self._batches):
             rows = order[:, batch * self.batch_size : (batch + 1) * self.batch_size]
-            loss = _losses(self.stack(self.stack.quantise_input(self._inputs[rows])), self._wanted[rows])
+            loss = losses(self.stack(self.stack.quantise_input(self._inputs[rows])), self._wanted[rows])
             loss.sum().backward()  # type: ignore[no-untyped-call]
-            self._optimiser.step(_schedule((epoch + (batch + 1) / self._batches) / self.epochs))
-            losses += loss.detach() / self._batches
-        self._losses, self.epoch = losses, epoch + 1
+            self._optimiser.step(schedule((epoch + (batch + 1) / self._batches) / self.epochs))
+            means += loss.detach() / self._batches
+        self._losses, self.epoch = means, epoch + 1
 
     def _calibrate(self, stack: StackedNetwork) -> None:
         stack.calibrate(stack.quantise_input(self._inputs[None, :_CALIBRATION_ROWS]))
@@ -229,11 +218,13 @@ class Population:
 
         A copy, because what is pruned next depends on the statistics of the last calibration.
         """
-        if not 0 < self.epoch < self.epochs * _FREEZE_FROM:
+        settled = not 0 < self.epoch < self.epochs * FREEZE_FROM
+        if settled and self.device.type == "cpu":
             return self.stack
         stack = copy.deepcopy(self.stack)
-        self._calibrate(stack)
-        return stack
+        if not settled:
+            self._calibrate(stack)
+        return stack.cpu()
 
     def _result(self, index: int, stack: StackedNetwork) -> Trained | Failure:
         loss, finite = float(self._losses[index]), (torch.isfinite(p[index]).all() for p in stack.parameters())
@@ -246,7 +237,7 @@ class Population:
         return {number: self._state(index) for index, number in enumerate(self._numbers)}
 
     def _state(self, index: int) -> MemberState:
-        tensors = {name: tensor[place].numpy().copy() for name, (tensor, place) in self._places(index).items()}
+        tensors = {name: tensor[place].cpu().numpy().copy() for name, (tensor, place) in self._places(index).items()}
         stream = self._generators[index].get_state().numpy().copy()
         return MemberState(self.epoch, float(self._losses[index]), self._seconds[index], tensors, stream)
 
@@ -254,25 +245,3 @@ class Population:
         """Let all but these members go; the stack and its memory shrink to the widest of the others."""
         self._numbers = [self._numbers[index] for index in indices]
         self._build([self.members[index] for index in indices], [self._state(index) for index in indices])
-
-
-def _losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Loss of each member, (P,), from outputs (P, batch, n_outputs).
-
-    Mean cross-entropy (nats) for classes (P, batch), mean squared error for float targets (P, batch, n_outputs).
-    """
-    if targets.is_floating_point():
-        return (outputs - targets).square().mean(dim=(1, 2))
-    each = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
-    return each.view(len(outputs), -1).mean(dim=1)
-
-
-def _schedule(progress: float) -> float:
-    """Factor on the learning rate: a short linear rise, then a cosine to zero."""
-    return min(progress / _WARM_UP, 1.0) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _pruned(fraction: float) -> float:
-    """Share of the final sparsity at a fraction of the training (cubic)."""
-    position = min(max((fraction - _PRUNE_FROM) / (_PRUNE_TO - _PRUNE_FROM), 0.0), 1.0)
-    return float(1 - (1 - position) ** 3)

@@ -41,6 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Where the jets are from."""
     words = "jets with enough constituents, or zenodo; the embedded sample, of 8 constituents, if not given"
     parser.add_argument("--jets", metavar="FILE", default="embedded", help=words)
+    words = "numbers of constituents; the full preset takes 8, 16 and 32, the small one 8"
+    parser.add_argument("--constituents", nargs="+", type=int, choices=(8, 16, 32), help=words)
 
 
 def baselines(constituents: int, norms: tuple[Norm, ...]) -> list[Baseline]:
@@ -56,10 +58,11 @@ def baselines(constituents: int, norms: tuple[Norm, ...]) -> list[Baseline]:
 
 def experiment(options: argparse.Namespace) -> Experiment:
     """A study for each number of constituents, with its baselines."""
-    if options.preset == "full" and options.jets == "embedded":
+    wanted = options.constituents or CONSTITUENTS[options.preset]
+    if max(wanted) > 8 and options.jets == "embedded":
         raise ConfigurationError("--jets", options.jets, "has 8 constituents; give a file with 32, or zenodo")
     arms = []
-    for n in CONSTITUENTS[options.preset]:
+    for n in wanted:
         own = [f"preset={options.preset}", f"task.n_constituents={n}", f'task.source="{options.jets}"']
         config = load_config(HERE / "experiment.toml", [*own, *options.overrides])
         arms.append(Arm(f"constituents_{n}", f"{n} constituents", config, baselines(n, NORMS[options.preset])))

@@ -72,7 +72,7 @@ def untrained(specs: Sequence[ModelSpec], seeds: Sequence[int], normalised: Sequ
     import torch  # the spaces above are tested where there is no torch
 
     from evonas.models.stacked_network import StackedNetwork
-    from evonas.training.trainer import single_threaded
+    from evonas.training.recipe import single_threaded
 
     stack = StackedNetwork(specs, CLIP, [torch.Generator().manual_seed(seed) for seed in seeds], normalised).eval()
     sample = torch.from_numpy(np.stack([inputs(specs[0], 256, np.random.default_rng(seed)) for seed in seeds]))
@@ -93,7 +93,7 @@ def outputs(stack: StackedNetwork, x: NDArray[np.float32]) -> NDArray[np.float64
     """Outputs (P, n, n_outputs) of the fake-quantised forward pass in torch for real-valued inputs (n, n_inputs)."""
     import torch
 
-    from evonas.training.trainer import single_threaded
+    from evonas.training.recipe import single_threaded
 
     with torch.no_grad(), single_threaded():
         return stack(stack.quantise_input(torch.from_numpy(x)[None])).double().numpy()

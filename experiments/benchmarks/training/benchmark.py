@@ -6,7 +6,9 @@
 `speed`: the same random candidates trained by a study's stacks on all cores, and one after the other by `loop.py`, in
 one process as torch takes its threads and in one process for each core. `limits`: arithmetic and its share of what the
 matrix product of one core can do, by kind of operation. `memory`: of stacks of 16, 64 and 256 members. `alone`: what a
-stack is worth on one core. Other work on the machine falsifies wall times; `load` has its average before and after.
+stack is worth on one core. `halving`: successive halving beside whole trainings of 256 candidates. `gpu`: a stack of
+512 beside one network at a time on the same GPU, where there is one. Other work on the machine falsifies wall times;
+`load` has its average before and after.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gpu import gpu
+from halving import halving
 from loop import train_alone
 
 from evonas.errors import Failure
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from evonas.tasks import Task
 
 HERE = Path(__file__).parent
+PARTS = ("speed", "limits", "memory", "alone", "halving", "gpu")
 SPACE = {"depth": (1, 4), "widths": (8, 12, 16, 24, 32, 48, 64), "sparsity": (0.0, 0.2, 0.35, 0.5, 0.7, 0.9)}
 LARGEST = (16, 64, 64, 64, 64, 5)  # network of that space
 KERAS_WIDTHS = (64, 32, 32)
@@ -163,7 +168,8 @@ def limits(task: Task, members: int, batch_size: int, rows: int) -> dict[str, An
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    from evonas.training.trainer import Member, single_threaded, train
+    from evonas.training.recipe import single_threaded
+    from evonas.training.trainer import Member, train
 
     data, spec = task.split("train").head(rows), network(*LARGEST)
     stack = [Member(spec, 0.01, seed) for seed in range(members)]
@@ -220,7 +226,7 @@ def main() -> None:
     """Run the chosen parts and write `results.json`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--parts", nargs="+", default=["speed", "limits", "memory", "alone"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--candidates", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
@@ -228,6 +234,8 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     task = load_task("jets", inputs="hlf")
+    from evonas.training.trainer import Member
+
     results: dict[str, Any] = {"load_before": os.getloadavg()[0], "cores": options.workers}
     if "speed" in options.parts:
         for batch_size in (128, 512):
@@ -242,6 +250,11 @@ def main() -> None:
         results["memory"] = memory()
     if "alone" in options.parts:
         results["alone"] = {f"batch_{size}": alone(task, size, 20_000) for size in (128, 1024)}
+    if "halving" in options.parts:
+        results["halving"] = halving(_run, task, candidates(256, 2), options.workers, 512)
+    if "gpu" in options.parts:
+        members = [Member(network(16, *KERAS_WIDTHS, 5), 0.01, seed) for seed in range(512)]
+        results["gpu"] = {f"batch_{size}": gpu(members, task.split("train"), 2, size) for size in (128, 512)}
     results["load_after"] = os.getloadavg()[0]
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))

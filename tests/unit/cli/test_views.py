@@ -140,7 +140,7 @@ def test_plain_view_reports_progress_now_and_then():
         clock.now += QUIET_S / 3
     lines = stream.getvalue().splitlines()
     assert 2 <= len(lines) <= 4
-    assert lines[0] == "training 3/10, about 35 s left"
+    assert lines[0] == "training 3/10, about 35 s left, 0.2/s"
 
 
 def test_json_view_writes_every_event_so_that_it_can_be_read_back():

@@ -11,8 +11,8 @@ from evonas.models.folding import EPSILON, Folding
 from evonas.models.stacked_dense import StackedDense
 from evonas.models.stacked_network import StackedNetwork
 from evonas.tasks import Split
-from evonas.training import trainer
-from evonas.training.trainer import Member, Trained, single_threaded, train
+from evonas.training.recipe import single_threaded
+from evonas.training.trainer import Member, Population, Trained, train
 from surrogates import LayerSpec, ModelSpec
 
 SEEDS = (11, 12, 13)
@@ -167,7 +167,9 @@ def test_what_is_exported_is_what_was_trained(epochs):
     members = [Member(spec(sparsity=0.4), 0.01, 1, "batch"), Member(spec("tanh"), 0.01, 2)]
     with single_threaded(), torch.no_grad():
         with torch.enable_grad():
-            stack, _ = trainer._fit(members, data(), CLIP, epochs, 64)
+            population = Population(members, data(), clip=CLIP, epochs=epochs, batch_size=64)
+            population.train()
+        stack = population.stack
         assert not stack.training
         x = data(300, seed=5).x
         logits = stack(stack.quantise_input(torch.from_numpy(x)[None])).double().numpy()

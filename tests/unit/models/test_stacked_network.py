@@ -11,7 +11,8 @@ from fakes.families import CLIP, FAMILIES, inputs, outputs, space_of, untrained
 
 from evonas.models.stacked_network import StackedNetwork
 from evonas.tasks import Split
-from evonas.training.trainer import Member, Trained, single_threaded, train
+from evonas.training.recipe import single_threaded
+from evonas.training.trainer import Member, Trained, train
 from surrogates import LayerSpec, ModelSpec, OperationSpec, Window
 
 SEEDS = (11, 12, 13)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from evonas.models.padding import structure, widest
 from evonas.space import MlpSpace
 from evonas.space.published_bragg import BRAGG
-from evonas.training.grouping import LARGEST, SPREAD, WORDS, stacks, work
+from evonas.training.grouping import ROOMS, stacks, work
 from surrogates import LayerSpec, ModelSpec
 
+CPU = ROOMS["cpu"]
 SPACE = MlpSpace(16, 5, depth=(1, 3), widths=(8, 16, 32, 64))
 
 
@@ -33,15 +34,15 @@ def test_every_candidate_is_in_one_stack_of_its_structure(seed, n, batch_size):
     assert sorted(index for stack in found for index in stack) == list(range(n))
     for stack in found:
         assert len({structure(specs[index]) for index in stack}) == 1
-        assert len(stack) <= LARGEST
-    assert len(found) >= min(SPREAD - 1, n)  # of five candidates, in twos
+        assert len(stack) <= CPU.largest
+    assert len(found) >= min(CPU.spread - 1, n)  # of five candidates, in twos
     costs = [len(stack) * work(widest([specs[index] for index in stack])) for stack in found]
     assert costs == sorted(costs, reverse=True)
 
 
 def test_small_networks_of_different_widths_share_a_stack():
     specs = [mlp(16, a, b, 5) for a in (8, 16, 32) for b in (8, 32)] * 8
-    assert {len(stack) for stack in stacks(specs, 128)} == {LARGEST}
+    assert {len(stack) for stack in stacks(specs, 128)} == {CPU.largest}
 
 
 def test_a_small_network_does_not_take_the_room_of_a_large_one():
@@ -62,6 +63,6 @@ def test_large_networks_do_not_fill_the_memory():
     spec = BRAGG["braggnn"]()
     words = sum(positions * channels for positions, channels in spec.shapes)
     for stack in stacks([spec] * 40, 128):
-        assert len(stack) == 1 or len(stack) * 128 * words <= WORDS
-    assert {len(stack) for stack in stacks([spec] * 40, 8)} == {LARGEST}
-    assert {len(stack) for stack in stacks([mlp(16, 8, 5)] * 40, 128, repeats=4)} == {LARGEST // 4}
+        assert len(stack) == 1 or len(stack) * 128 * words <= CPU.words
+    assert {len(stack) for stack in stacks([spec] * 40, 8)} == {CPU.largest}
+    assert {len(stack) for stack in stacks([mlp(16, 8, 5)] * 40, 128, repeats=4)} == {CPU.largest // 4}

@@ -12,7 +12,8 @@ from fakes.studies import make_task
 from evonas.space.autoencoder import AutoencoderSpace
 from evonas.study.jobs import Training, score, train_candidate
 from evonas.tasks import ArrayTask, Split, load_task
-from evonas.training.trainer import Member, _losses, train
+from evonas.training.recipe import losses
+from evonas.training.trainer import Member, Population, train
 from surrogates import LayerSpec, ModelSpec
 
 
@@ -39,11 +40,11 @@ def regression():
 def test_losses_by_member():
     outputs = torch.tensor([[[1.0, 2.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
     targets = torch.tensor([[[0.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]]])
-    assert _losses(outputs, targets).tolist() == [(1 + 4 + 0 + 4) / 4, 0.0]
+    assert losses(outputs, targets).tolist() == [(1 + 4 + 0 + 4) / 4, 0.0]
     classes = torch.tensor([[1, 0], [0, 1]])
     logits = outputs.log_softmax(dim=2)
     expected = [-(logits[p, 0, classes[p, 0]] + logits[p, 1, classes[p, 1]]).item() / 2 for p in range(2)]
-    assert _losses(outputs, classes).tolist() == pytest.approx(expected)
+    assert losses(outputs, classes).tolist() == pytest.approx(expected)
 
 
 def test_a_network_learns_targets():
@@ -106,9 +107,9 @@ def test_at_most_so_many_rows_are_trained_on(monkeypatch):
 
     def spy(members, data, **options):
         seen.append(data)
-        return train(members, data, **options)
+        return Population(members, data, **options)
 
-    monkeypatch.setattr("evonas.training.trainer.train", spy)
+    monkeypatch.setattr("evonas.training.trainer.Population", spy)
     train_candidate(regression(), network(4, 2).to_dict(), 0.02, 1, Training(1, 64, 4.0, max_rows=100))
     assert isinstance(seen[0], Split)
     assert seen[0].x.shape == (100, 4)

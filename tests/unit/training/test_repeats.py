@@ -52,18 +52,14 @@ def test_repeats_of_several_candidates_stay_apart(task):
 def test_a_repeat_that_diverges_is_left_out_and_all_are_a_failure(task, monkeypatch):
     import evonas.training.trainer as trainer
 
-    train, failure = trainer.train, Failure(FailureKind.DIVERGED, "the loss is nan")
+    whole, failure = trainer.Population.results, Failure(FailureKind.DIVERGED, "the loss is nan")
 
     def failing(places):
-        def instead(members, data, **options):
-            results = train(members, data, **options)
-            return [failure if place in places else result for place, result in enumerate(results)]
+        return lambda self: [failure if place in places else r for place, r in enumerate(whole(self))]
 
-        return instead
-
-    monkeypatch.setattr(trainer, "train", failing({0}))
+    monkeypatch.setattr(trainer.Population, "results", failing({0}))
     (found,) = train_stack(task, [order(task, 3, 4)], SETTINGS)
-    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(trainer.Population, "results", whole)
     assert found.measurements == train_stack(task, [order(task, 4)], SETTINGS)[0].measurements
-    monkeypatch.setattr(trainer, "train", failing({0, 1}))
+    monkeypatch.setattr(trainer.Population, "results", failing({0, 1}))
     assert train_stack(task, [order(task, 3, 4)], SETTINGS) == (failure,)

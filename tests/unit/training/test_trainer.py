@@ -9,9 +9,10 @@ import torch
 from evonas.errors import Failure, FailureKind
 from evonas.models.stacked_network import StackedNetwork
 from evonas.tasks import Split
-from evonas.training import trainer
+from evonas.training import recipe
 from evonas.training.adam import StackedAdam
-from evonas.training.trainer import Member, Trained, single_threaded, train
+from evonas.training.recipe import single_threaded
+from evonas.training.trainer import Member, Population, Trained, train
 from surrogates import LayerSpec, ModelSpec
 
 CLIP = 4.0
@@ -23,6 +24,13 @@ def data(rows=512, seed=0, n_inputs=6, n_classes=3):
     y = rng.integers(0, n_classes, rows)
     x = rng.normal(size=(rows, n_inputs)) * 0.6 + 2.0 * np.eye(n_classes, n_inputs)[y]
     return Split(np.clip(x, -CLIP, CLIP).astype(np.float32), y.astype(np.int64))
+
+
+def stack_of(members, epochs, batch_size=64):
+    """The stack that training leaves."""
+    population = Population(members, data(), clip=CLIP, epochs=epochs, batch_size=batch_size)
+    population.train()
+    return population.stack
 
 
 def spec(activation="relu", bits=WEIGHT_BITS, sparsity=SPARSITY, widths=(6, 12, 8, 3), input_bits=6):
@@ -94,7 +102,7 @@ def test_the_types_follow_the_description(trained, index):
 def test_the_exported_network_is_what_was_trained():
     """The forward pass of training, in single precision, and exact fixed point agree in every output."""
     with single_threaded():
-        stack, _ = trainer._fit(MEMBERS, data(), CLIP, 5, 64)
+        stack = stack_of(MEMBERS, 5)
         x = data(300, seed=5).x
         with torch.no_grad():
             logits = stack(stack.quantise_input(torch.from_numpy(x)[None])).double().numpy()
@@ -186,7 +194,7 @@ def test_odd_sizes(rows, batch_size, epochs):
 def test_heavy_pruning_leaves_an_exact_network():
     member = Member(spec(sparsity=(0.95, 0.95, 0.9)), 0.02, 1)
     with single_threaded():
-        stack, _ = trainer._fit([member], data(), CLIP, 6, 64)
+        stack = stack_of([member], 6)
         x = data(200, seed=5).x
         with torch.no_grad():
             logits = stack(stack.quantise_input(torch.from_numpy(x)[None])).double().numpy()
@@ -196,11 +204,11 @@ def test_heavy_pruning_leaves_an_exact_network():
 
 
 def test_the_schedules():
-    steps = [trainer._schedule(i / 100) for i in range(1, 101)]
+    steps = [recipe.schedule(i / 100) for i in range(1, 101)]
     assert max(steps) <= 1
     assert steps[-1] == pytest.approx(0, abs=1e-12)
     assert np.argmax(steps) in range(3, 8)
-    pruned = [trainer._pruned(i / 100) for i in range(101)]
+    pruned = [recipe.pruned(i / 100) for i in range(101)]
     assert pruned == sorted(pruned)
     assert (pruned[0], pruned[60], pruned[100]) == (0.0, 1.0, 1.0)
 
@@ -218,7 +226,7 @@ def test_stacked_adam_is_adam_for_each_member():
     start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
     stacked = torch.nn.Parameter(start.clone())
     rates = [0.1, 0.01]
-    ours = StackedAdam({"bias": stacked}, torch.tensor(rates), torch.zeros(2))
+    ours = StackedAdam({"bias": stacked}, torch.tensor(rates))
     single = [torch.nn.Parameter(start[i].clone()) for i in range(2)]
     theirs = [torch.optim.Adam([p], lr=r, betas=(0.9, 0.99)) for p, r in zip(single, rates, strict=True)]
     for step in range(20):
