@@ -1,7 +1,6 @@
 """A step of training has all its tensors on the device of its stack.
 
-There is no GPU in the tests: torch's device `meta`, which computes shapes only, stands for it, and refuses to be mixed
-with the processor as a GPU does.
+There is no GPU in the tests: torch's device `meta`, which computes shapes only, stands for it.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import pytest
 import torch
 from fakes.families import CLIP, FAMILIES, inputs
 from properties.test_stacks import of_one_structure
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
 from evonas.config import resolve
 from evonas.errors import ConfigurationError
@@ -18,6 +19,17 @@ from evonas.models.stacked_network import StackedNetwork
 from evonas.study.device import check_device
 from evonas.training.adam import StackedAdam
 from evonas.training.recipe import losses
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses an operation on tensors of several devices, as CUDA does; single numbers and indices may be elsewhere."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        indexed = func.overloadpacket in (torch.ops.aten.index, torch.ops.aten.index_put_)
+        checked = (args[0], args[2:]) if indexed else (args, kwargs)
+        tensors = [a for a in tree_flatten(checked)[0] if isinstance(a, torch.Tensor) and a.dim()]
+        assert len({tensor.device.type for tensor in tensors}) <= 1, func
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("family", ["mlp", *FAMILIES])
@@ -30,12 +42,14 @@ def test_a_step_stays_on_its_device(family):
     rates = torch.full((len(specs),), 0.01, device="meta")
     optimiser = StackedAdam(dict(stack.named_parameters()), rates, rates)
     rows = torch.zeros(len(specs), *x.shape, device="meta")
-    outputs = stack(stack.quantise_input(rows))
-    assert outputs.device.type == "meta"
     classes = torch.zeros(len(specs), len(x), dtype=torch.long, device="meta")
-    losses(outputs, classes).sum().backward()
-    assert all(p.grad.device.type == "meta" for p in stack.parameters())
-    optimiser.step(0.5)
+    with OneDevice():
+        outputs = stack(stack.quantise_input(rows))
+        losses(outputs, classes).sum().backward()
+        assert all(p.grad.device.type == "meta" for p in stack.parameters())
+        optimiser.step(0.5)
+        stack.prune(0.5)
+    assert outputs.device.type == "meta"
     assert {moment.device.type for pair in optimiser.moments().values() for moment in pair} == {"meta"}
 
 
