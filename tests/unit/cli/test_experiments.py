@@ -40,7 +40,9 @@ def test_the_experiments_are_what_they_say(preset):
         names = [b.name for b in arm.baselines]
         assert len(set(names)) == len(names)
         assert {b.spec.n_inputs for b in arm.baselines} == {24}
-    made = load("ultrafast_jets").experiment(argparse.Namespace(preset=preset, overrides=[], jets="zenodo"))
+    made = load("ultrafast_jets").experiment(
+        argparse.Namespace(preset=preset, overrides=[], jets="zenodo", constituents=None)
+    )
     inputs = [{b.spec.n_inputs for b in arm.baselines} for arm in made.arms]
     assert inputs == [{24}, {48}, {96}][: len(made.arms)]
     assert {arm.config.task.options["pt_min_gev"] for arm in made.arms} == {2.0}
@@ -48,7 +50,18 @@ def test_the_experiments_are_what_they_say(preset):
 
 def test_32_constituents_need_a_file():
     with pytest.raises(ConfigurationError, match="--jets"):
-        load("ultrafast_jets").experiment(argparse.Namespace(preset="full", overrides=[], jets="embedded"))
+        load("ultrafast_jets").experiment(
+            argparse.Namespace(preset="full", overrides=[], jets="embedded", constituents=None)
+        )
+
+
+def test_numbers_of_constituents_can_be_chosen():
+    options = argparse.Namespace(preset="small", overrides=[], jets="zenodo", constituents=[16, 32])
+    made = load("ultrafast_jets").experiment(options)
+    assert [arm.name for arm in made.arms] == ["constituents_16", "constituents_32"]
+    assert [arm.config.task.options["n_constituents"] for arm in made.arms] == [16, 32]
+    options = argparse.Namespace(preset="small", overrides=[], jets="embedded", constituents=[8])
+    assert len(load("ultrafast_jets").experiment(options).arms) == 1
 
 
 @pytest.fixture
