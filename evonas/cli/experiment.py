@@ -102,8 +102,7 @@ def perform(experiment: Experiment, out: Path, *, synthesise: bool, timeout_s: f
     page.write()
     with chosen_view(json_lines=False) as view:
         for stage in (Stage.TRACED, Stage.SYNTHESISED) if synthesise else (Stage.TRACED,):
-            for arm in experiment.arms:
-                page.run_baselines(arm, stage, timeout_s, view)
+            page.run_baselines(stage, timeout_s, view)
     (out / CRASH_FILE).unlink(missing_ok=True)
     print(f"page      {page.write()}")  # noqa: T201 - what the command is for
     return out
@@ -143,18 +142,17 @@ class _Page:
         self._studies = {arm.name: load_study(out / arm.name) for arm in experiment.arms}
         self._tasks = {arm.name: _task(arm.config) for arm in experiment.arms}
 
-    def run_baselines(self, arm: Arm, stage: Any, timeout_s: float, view: View) -> None:
-        """Make what is missing of the baselines of one study."""
-        from evonas.study.baselines import run_baselines
+    def run_baselines(self, stage: Any, timeout_s: float, view: View) -> None:
+        """Make what is missing of the baselines of all studies."""
+        from evonas.study.baselines import Beside, run_baselines_of
 
         def done(result: BaselineResult) -> None:
             view.note(_line(result))
             self.write()
 
-        study, task = self._studies[arm.name], self._tasks[arm.name]
-        run_baselines(
-            study, arm.baselines, task=task, until=stage, timeout_s=timeout_s, observers=[view], on_result=done
-        )
+        arms = self._experiment.arms
+        studies = [Beside(self._studies[arm.name], arm.baselines, self._tasks[arm.name]) for arm in arms]
+        run_baselines_of(studies, until=stage, timeout_s=timeout_s, observers=[view], on_result=done)
 
     def write(self) -> Path:
         """Write what is known by now."""

@@ -134,22 +134,78 @@ def run_baselines(
 
     Raises `ConfigurationError` for two baselines of one name or a stage that is neither of the two.
     """
+    (found,) = run_baselines_of(
+        [Beside(study, baselines, task)],
+        until=until,
+        timeout_s=timeout_s,
+        memory_limit_bytes=memory_limit_bytes,
+        observers=observers,
+        on_result=on_result,
+    )
+    return found
+
+
+@final
+@dataclass(frozen=True)
+class Beside:
+    """Baselines beside one study; `task` replaces the configured one."""
+
+    study: Study
+    baselines: Sequence[Baseline]
+    task: Task | None = None
+
+
+def run_baselines_of(
+    studies: Sequence[Beside],
+    *,
+    until: Stage = Stage.TRACED,
+    timeout_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+    observers: Sequence[Observer] = (),
+    on_result: Callable[[BaselineResult], None] | None = None,
+) -> list[list[BaselineResult]]:
+    """As `run_baselines`, for several studies at once: one pool of workers, that of the first, makes all of them."""
     if until not in (Stage.TRACED, Stage.SYNTHESISED):
         raise ConfigurationError("until", until.label, "must be traced or synthesised")
-    names = [baseline.name for baseline in baselines]
-    if len(set(names)) != len(names):
-        raise ConfigurationError("baselines", names, "must have different names")
-    config = study.config
-    task = task or load_task(config.task.name, **config.task.options)
-    limits = {"timeout_s": timeout_s or config.synthesis.timeout_s, "memory_limit_bytes": memory_limit_bytes}
-    workers = Workers(config.execution, task, observers)
-    run = _Run(study, task, until, limits, workers, on_result or (lambda _: None))
+    for beside in studies:
+        names = [baseline.name for baseline in beside.baselines]
+        if len(set(names)) != len(names):
+            raise ConfigurationError("baselines", names, "must have different names")
+    tasks = tuple(b.task or load_task(b.study.config.task.name, **b.study.config.task.options) for b in studies)
+    runs = []
+    for place, beside in enumerate(studies):
+        seconds = timeout_s or beside.study.config.synthesis.timeout_s
+        limits = {"timeout_s": seconds, "memory_limit_bytes": memory_limit_bytes}
+        runs.append(_Run(place, beside, tasks[place], until, limits, on_result or (lambda _: None)))
+    workers = Workers(studies[0].study.config.execution, tasks, observers)
     try:
-        run.train(baselines)
-        run.realise(baselines)
+        _all(workers, "train", [work for run in runs for work in run.training()])
+        _all(workers, "trace" if until == Stage.TRACED else "synthesise", [w for run in runs for w in run.hardware()])
     finally:
         workers.stop()
-    return [run.result(baseline) for baseline in baselines]
+    return [[run.result(baseline) for baseline in run.baselines] for run in runs]
+
+
+@final
+@dataclass(frozen=True)
+class _Work:
+    """A job, what becomes of its result, and how large its network is."""
+
+    job: Job
+    done: Callable[[Any], None]
+    bops: float
+
+
+def _all(workers: Workers, activity: str, works: Sequence[_Work]) -> None:
+    """Run all, the largest first, so that the last job of all is a short one."""
+    by_key = {work.job.key: work for work in works}
+    ordered = sorted(works, key=lambda work: -work.bops)
+    workers.run(activity, [work.job for work in ordered], lambda key, value: by_key[key].done(value))
+
+
+def on_task(tasks: Sequence[Task], place: int, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """The job of a worker: a call with the task of one of several studies."""
+    return call(tasks[place], *arguments)
 
 
 def kept_results(study: Study, baselines: Sequence[Baseline]) -> list[BaselineResult]:
@@ -168,7 +224,10 @@ def train_baseline(
     if budget.max_rows is not None:
         data = data.head(budget.max_rows)
     network_spec = ModelSpec.from_dict(spec)
-    members = [Member(network_spec, r.learning_rate, derive(seed, str(r.learning_rate)), r.norm) for r in recipes]
+    members = [
+        Member(network_spec, r.learning_rate, derive(seed, str(r.learning_rate)), r.norm, budget.weight_decay)
+        for r in recipes
+    ]
     trained = train(members, data, clip=budget.clip, epochs=budget.epochs, batch_size=budget.batch_size)
     found = {
         recipe: (result.network, score(task, result.network, "validation"))
@@ -201,61 +260,73 @@ def trace_parts(
 
 @final
 class _Run:
-    """One call of `run_baselines`."""
+    """The baselines of one study."""
 
     def __init__(
         self,
-        study: Study,
+        place: int,
+        beside: Beside,
         task: Task,
         until: Stage,
         limits: dict[str, Any],
-        workers: Workers,
         on_result: Callable[[BaselineResult], None],
     ) -> None:
-        self._study, self._task, self._until, self._limits = study, task, until, limits
-        self._workers, self._on_result = workers, on_result
+        self._place, self._study, self.baselines = place, beside.study, beside.baselines
+        self._task, self._until, self._limits, self._on_result = task, until, limits, on_result
 
     def result(self, baseline: Baseline) -> BaselineResult:
         return _result(baseline, self._shelf(baseline))
 
-    def train(self, baselines: Sequence[Baseline]) -> None:
-        """Train what is not there yet with these settings, the largest first."""
-        settings = {b.name: self._training_settings(b) for b in baselines}
-        missing = [b for b in baselines if self._shelf(b).training(settings[b.name]) is None]
-        by_name = {b.name: b for b in missing}
+    def training(self) -> list[_Work]:
+        """Training of what is not there yet with these settings."""
+        return [
+            self._training(baseline, settings)
+            for baseline in self.baselines
+            if self._shelf(baseline).training(settings := self._training_settings(baseline)) is None
+        ]
 
-        def done(name: str, value: Any) -> None:
+    def _training(self, baseline: Baseline, settings: dict[str, Any]) -> _Work:
+        def done(value: Any) -> None:
             found = TrainedBaseline(failure=value) if isinstance(value, Failure) else value
-            self._shelf(by_name[name]).keep_training(settings[name], found)
+            self._shelf(baseline).keep_training(settings, found)
 
-        self._workers.run("train", [self._training_job(b) for b in _largest_first(missing)], done)
+        arguments = (baseline.spec.to_dict(), baseline.recipes, self._seed(baseline), self._budget())
+        return self._work(baseline, train_baseline, arguments, done)
 
-    def realise(self, baselines: Sequence[Baseline]) -> None:
-        """Trace or synthesise what is not there yet."""
-        networks = {b.name: self._shelf(b).network() for b in baselines}
-        settings = {b.name: self._hardware_settings(b, networks[b.name]) for b in baselines}
-        missing = []
-        for baseline in baselines:
-            kept = self._shelf(baseline).hardware(settings[baseline.name])
-            served = kept is not None and kept.serves(self._stage(baseline), self._limits)
-            if networks[baseline.name] is None or served:
+    def hardware(self) -> list[_Work]:
+        """Tracing or synthesis of what is not there yet; tells of what is."""
+        works = []
+        for baseline in self.baselines:
+            network = self._shelf(baseline).network()
+            settings = self._hardware_settings(baseline, network)
+            kept = self._shelf(baseline).hardware(settings)
+            if network is None or (kept is not None and kept.serves(self._stage(baseline), self._limits)):
                 self._on_result(self.result(baseline))
             else:
-                missing.append(baseline)
-        by_name = {b.name: b for b in missing}
+                works.append(self._hardware(baseline, network, settings))
+        return works
 
-        def done(name: str, value: Any) -> None:
-            shelf, failed = self._shelf(by_name[name]), isinstance(value, Failure)
-            before = shelf.hardware(settings[name])  # a trace, if a synthesis took its worker with it
+    def _hardware(self, baseline: Baseline, network: bytes, settings: dict[str, Any]) -> _Work:
+        def done(value: Any) -> None:
+            shelf, failed = self._shelf(baseline), isinstance(value, Failure)
+            before = shelf.hardware(settings)  # a trace, if a synthesis took its worker with it
             records = value.records if not failed else () if before is None else before.records
             failure = value if failed else value.failure
             seconds = sum(record.wall_time_s for record in records)
-            found = RealisedBaseline(tuple(records), failure, self._stage(by_name[name]), self._limits, seconds)
-            shelf.keep_hardware(settings[name], found)
-            self._on_result(self.result(by_name[name]))
+            found = RealisedBaseline(tuple(records), failure, self._stage(baseline), self._limits, seconds)
+            shelf.keep_hardware(settings, found)
+            self._on_result(self.result(baseline))
 
-        jobs = [self._hardware_job(b, networks[b.name]) for b in _largest_first(missing)]
-        self._workers.run("trace" if self._until == Stage.TRACED else "synthesise", jobs, done)
+        order = self._order(baseline)
+        if baseline.by_parts:
+            return self._work(baseline, trace_parts, (network, order.target, order.timeout_s), done)
+        return self._work(baseline, synthesise_candidate, (network, order), done)
+
+    def _work(
+        self, baseline: Baseline, call: Callable[..., Any], arguments: tuple[Any, ...], done: Callable[[Any], None]
+    ) -> _Work:
+        job = Job(f"{self._place}/{baseline.name}", on_task, (self._place, call, arguments))
+        return _Work(job, done, float(analytic_costs([baseline.spec]).bops[0]))
 
     def _shelf(self, baseline: Baseline) -> Shelf:
         return Shelf(self._study.directory / FOLDER / baseline.name)
@@ -263,14 +334,10 @@ class _Run:
     def _budget(self) -> Training:
         training = self._study.config.training
         clip = float(getattr(self._task, "clip", 4.0))
-        return Training(training.epochs, training.batch_size, clip, training.max_rows)
+        return Training(training.epochs, training.batch_size, clip, training.max_rows, training.weight_decay)
 
     def _seed(self, baseline: Baseline) -> int:
         return derive(self._study.config.seed, "baseline", baseline.spec.digest)
-
-    def _training_job(self, baseline: Baseline) -> Job:
-        arguments = (baseline.spec.to_dict(), baseline.recipes, self._seed(baseline), self._budget())
-        return Job(baseline.name, train_baseline, arguments)
 
     def _training_settings(self, baseline: Baseline) -> dict[str, Any]:
         recipes, seed = [dataclasses.astuple(recipe) for recipe in baseline.recipes], self._seed(baseline)
@@ -279,12 +346,6 @@ class _Run:
 
     def _stage(self, baseline: Baseline) -> Stage:
         return Stage.TRACED if baseline.by_parts else self._until
-
-    def _hardware_job(self, baseline: Baseline, network: bytes | None) -> Job:
-        order = self._order(baseline)
-        if baseline.by_parts:
-            return Job(baseline.name, trace_parts, (network, order.target, order.timeout_s))
-        return Job(baseline.name, synthesise_candidate, (network, order))
 
     def _order(self, baseline: Baseline) -> SynthesisOrder:
         settings = self._study.config.synthesis
@@ -299,12 +360,6 @@ class _Run:
         digest = None if network is None else QuantisedNetwork.from_bytes(network).digest
         made = {"network": digest, "vectors": settings.vectors, "target": target.to_dict()}
         return made | {"by_parts": True} if baseline.by_parts else made
-
-
-def _largest_first(baselines: Sequence[Baseline]) -> list[Baseline]:
-    """By falling BOPs, so that the last job of all is a short one."""
-    bops = {b.name: float(analytic_costs([b.spec]).bops[0]) for b in baselines}
-    return sorted(baselines, key=lambda b: -bops[b.name])
 
 
 def _result(baseline: Baseline, shelf: Shelf) -> BaselineResult:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Workers:
     """Runs jobs and tells the observers how far they are. `waiting_s` is how long the driver had nothing to do."""
 
-    def __init__(self, config: ExecutionConfig, task: Task, observers: Sequence[Observer]) -> None:
+    def __init__(self, config: ExecutionConfig, task: Task | tuple[Task, ...], observers: Sequence[Observer]) -> None:
         self._config = config
         self._task = task
         self._observers = observers

@@ -33,9 +33,9 @@ def load(name):
 
 @pytest.mark.parametrize("preset", ["small", "full"])
 def test_the_experiments_are_what_they_say(preset):
-    made = load("nac_jets").experiment(argparse.Namespace(preset=preset, overrides=["training.epochs=3"]))
+    made = load("nac_jets").experiment(argparse.Namespace(preset=preset, overrides=["training.epochs=6"]))
     assert [arm.config.task.options["order"] for arm in made.arms] == ["shuffled", "pt"]
-    assert {arm.config.training.epochs for arm in made.arms} == {3}
+    assert {arm.config.training.epochs for arm in made.arms} == {6}
     for arm in made.arms:
         names = [b.name for b in arm.baselines]
         assert len(set(names)) == len(names)
@@ -100,16 +100,16 @@ def test_one_call_makes_all_and_a_second_one_nothing(experiment, instant, tmp_pa
 
 
 def test_a_killed_call_goes_on(experiment, instant, tmp_path, monkeypatch):
-    run = baselines.run_baselines
+    run = baselines.run_baselines_of
 
     def killed(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(baselines, "run_baselines", killed)
+    monkeypatch.setattr(baselines, "run_baselines_of", killed)
     with pytest.raises(KeyboardInterrupt):
         perform(experiment, tmp_path, synthesise=False, timeout_s=60)
     calls = len(instant.calls)
-    monkeypatch.setattr(baselines, "run_baselines", run)
+    monkeypatch.setattr(baselines, "run_baselines_of", run)
     perform(experiment, tmp_path, synthesise=False, timeout_s=60)
     assert len(instant.calls) == calls + 2
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from fakes.studies import random_network
+from fakes.studies import make_task, random_network
 
 from evonas.errors import ConfigurationError, Failure, FailureKind
 from evonas.study import baselines as module
 from evonas.study.baseline_files import Shelf, TrainedBaseline
-from evonas.study.baselines import Baseline, Recipe, kept_results, run_baselines
+from evonas.study.baselines import Baseline, Beside, Recipe, kept_results, run_baselines, run_baselines_of
 from evonas.study.jobs import score
 from evonas.study.study import Study
 from surrogates import LayerSpec, ModelSpec, Stage
@@ -225,3 +225,16 @@ def test_bad_requests(study, task):
         run_baselines(study, [BASELINES[0], BASELINES[0]], task=task)
     with pytest.raises(ConfigurationError, match="traced or synthesised"):
         run_baselines(study, BASELINES, task=task, until=Stage.ROUTED)
+
+
+def test_baselines_of_several_studies_share_workers_and_stay_apart(study, task, trainings, configured, tmp_path):
+    with Study(configured("seed=8"), tmp_path / "other", task=make_task(seed=5)) as second:
+        both = [Beside(study, BASELINES, task), Beside(second, BASELINES[:1], second.task)]
+        results = run_baselines_of(both)
+        assert [len(found) for found in results] == [2, 1]
+        assert results == [kept_results(study, BASELINES), kept_results(second, BASELINES[:1])]
+        assert len(trainings) == 3
+        assert trainings[0][0] == network(6)  # the largest of all first
+        assert results[0][0].tested != results[1][0].tested  # each on its own data
+        assert run_baselines_of(both) == results
+        assert len(trainings) == 3
