@@ -74,7 +74,7 @@ def test_parts_add_up_to_the_whole_for_fifty_networks(family):
     luts, cycles = compared(family, 50, seed=5)
     assert len(luts) >= 15
     assert np.abs(luts).mean() < 0.005
-    assert np.abs(luts).max() < 0.05  # a product of two narrow variables that a constant bit makes simpler
+    assert np.abs(luts).max() < 0.05
     assert np.abs(cycles).max() <= 1
 
 
