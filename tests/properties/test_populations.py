@@ -116,28 +116,3 @@ def test_states_of_different_epochs_do_not_mix():
     late.train(2)
     with pytest.raises(ValueError, match="same epoch"):
         population(members, classes(), [early.states()[0], late.states()[1]])
-
-
-def test_weight_decay_is_that_of_adamw():
-    import torch
-
-    from evonas.training.adam import StackedAdam
-
-    start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    stacked = torch.nn.Parameter(start.clone())
-    rates, decays = (0.1, 0.01), (0.3, 0.05)
-    ours = StackedAdam({"parts.0.weight": stacked}, torch.tensor(rates), torch.tensor(decays))
-    single = [torch.nn.Parameter(start[i].clone()) for i in range(2)]
-    theirs = [
-        torch.optim.AdamW([p], lr=r, betas=(0.9, 0.99), weight_decay=d)
-        for p, r, d in zip(single, rates, decays, strict=True)
-    ]
-    for step in range(20):
-        ((stacked - step * 0.1) ** 2).sum().backward()
-        ours.step(1.0)
-        for parameter, optimiser in zip(single, theirs, strict=True):
-            optimiser.zero_grad()
-            ((parameter - step * 0.1) ** 2).sum().backward()
-            optimiser.step()
-    for index in range(2):
-        torch.testing.assert_close(stacked[index], single[index], rtol=1e-4, atol=1e-5)

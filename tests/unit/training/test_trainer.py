@@ -222,13 +222,17 @@ def test_the_number_of_threads_is_given_back():
     assert torch.get_num_threads() == before
 
 
-def test_stacked_adam_is_adam_for_each_member():
+@pytest.mark.parametrize("decays", [None, (0.3, 0.05)])
+def test_stacked_adam_is_adam_for_each_member_and_with_decay_adamw(decays):
     start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
     stacked = torch.nn.Parameter(start.clone())
     rates = [0.1, 0.01]
-    ours = StackedAdam({"bias": stacked}, torch.tensor(rates))
+    ours = StackedAdam({"weight": stacked}, torch.tensor(rates), None if decays is None else torch.tensor(decays))
     single = [torch.nn.Parameter(start[i].clone()) for i in range(2)]
-    theirs = [torch.optim.Adam([p], lr=r, betas=(0.9, 0.99)) for p, r in zip(single, rates, strict=True)]
+    theirs = [
+        torch.optim.AdamW([p], lr=r, betas=(0.9, 0.99), weight_decay=d)
+        for p, r, d in zip(single, rates, decays or (0.0, 0.0), strict=True)
+    ]
     for step in range(20):
         ((stacked - step * 0.1) ** 2).sum().backward()
         ours.step(1.0)
