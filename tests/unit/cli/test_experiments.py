@@ -33,9 +33,9 @@ def load(name):
 
 @pytest.mark.parametrize("preset", ["small", "full"])
 def test_the_experiments_are_what_they_say(preset):
-    made = load("nac_jets").experiment(argparse.Namespace(preset=preset, overrides=["training.epochs=6"]))
+    made = load("nac_jets").experiment(argparse.Namespace(preset=preset, overrides=["training.epochs=12"]))
     assert [arm.config.task.options["order"] for arm in made.arms] == ["shuffled", "pt"]
-    assert {arm.config.training.epochs for arm in made.arms} == {6}
+    assert {arm.config.training.epochs for arm in made.arms} == {12}
     for arm in made.arms:
         names = [b.name for b in arm.baselines]
         assert len(set(names)) == len(names)
