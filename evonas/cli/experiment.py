@@ -14,19 +14,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from evonas.cli._typer import Exit
 from evonas.cli.guard import CRASH_FILE, guarded, is_study
-from evonas.errors import StudyMismatchError
+from evonas.errors import ConfigurationError, StudyMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from evonas.cli.views import View
     from evonas.config import StudyConfig
     from evonas.study.baselines import Baseline, BaselineResult, Published
     from evonas.tasks import Task
+    from surrogates import Stage
 
 PRESETS = ("small", "full")
 
@@ -68,8 +69,8 @@ def run_experiment(
     options = _parser(description, add_options).parse_args(arguments)
     try:
         with guarded(options.out):
-            synthesise = options.synthesise_baselines or options.preset == "full"
-            perform(make(options), options.out, synthesise=synthesise, timeout_s=3600 * options.hours)
+            experiment = make(options)
+            perform(experiment, options.out, synthesise=_named(experiment, options), timeout_s=3600 * options.hours)
     except Exit as ended:
         raise SystemExit(ended.exit_code) from None
 
@@ -81,16 +82,29 @@ def _parser(
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new directory, or one to go on with")
     parser.add_argument("--preset", choices=PRESETS, default="small", help="a quarter of an hour, or a night")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="overrides", help="as `evonas run`")
-    words = "put baselines through logic synthesis; --preset full always does"
-    parser.add_argument("--synthesise-baselines", action="store_true", help=words)
+    words = "put these baselines through logic synthesis, all of them if none is named; --preset full takes all"
+    parser.add_argument("--synthesise-baselines", nargs="*", metavar="NAME", help=words)
     parser.add_argument("--hours", type=float, default=2.0, help="for the tools of each baseline; default: %(default)s")
     if add_options is not None:
         add_options(parser)
     return parser
 
 
-def perform(experiment: Experiment, out: Path, *, synthesise: bool, timeout_s: float) -> Path:
-    """Run or go on with every study, trace the baselines, synthesise them if asked; returns the page's path."""
+def _named(experiment: Experiment, options: argparse.Namespace) -> frozenset[str]:
+    """Names of the baselines to be synthesised."""
+    known = frozenset(baseline.name for arm in experiment.arms for baseline in arm.baselines)
+    chosen = options.synthesise_baselines
+    if chosen is None:
+        return known if options.preset == "full" else frozenset()
+    for name in chosen:
+        if name not in known:
+            mend = f"is not a baseline of this experiment; it has {', '.join(sorted(known)) or 'none'}"
+            raise ConfigurationError("--synthesise-baselines", name, mend)
+    return frozenset(chosen) or known
+
+
+def perform(experiment: Experiment, out: Path, *, synthesise: Collection[str], timeout_s: float) -> Path:
+    """Run or go on with every study, trace the baselines, synthesise those named; returns the page's path."""
     from evonas.cli.signals import make_interruptible
     from evonas.cli.views import chosen_view
     from surrogates import Stage
@@ -101,8 +115,9 @@ def perform(experiment: Experiment, out: Path, *, synthesise: bool, timeout_s: f
     page = _Page(experiment, out)
     page.write()
     with chosen_view(json_lines=False) as view:
-        for stage in (Stage.TRACED, Stage.SYNTHESISED) if synthesise else (Stage.TRACED,):
-            page.run_baselines(stage, timeout_s, view)
+        page.run_baselines(Stage.TRACED, timeout_s, view)
+        if synthesise:
+            page.run_baselines(Stage.SYNTHESISED, timeout_s, view, synthesise)
     (out / CRASH_FILE).unlink(missing_ok=True)
     print(f"page      {page.write()}")  # noqa: T201 - what the command is for
     return out
@@ -142,16 +157,19 @@ class _Page:
         self._studies = {arm.name: load_study(out / arm.name) for arm in experiment.arms}
         self._tasks = {arm.name: _task(arm.config) for arm in experiment.arms}
 
-    def run_baselines(self, stage: Any, timeout_s: float, view: View) -> None:
-        """Make what is missing of the baselines of all studies."""
+    def run_baselines(self, stage: Stage, timeout_s: float, view: View, names: Collection[str] | None = None) -> None:
+        """Make what is missing of the baselines of all studies, or of those named."""
         from evonas.study.baselines import Beside, run_baselines_of
 
         def done(result: BaselineResult) -> None:
             view.note(_line(result))
             self.write()
 
+        def chosen(arm: Arm) -> list[Baseline]:
+            return [baseline for baseline in arm.baselines if names is None or baseline.name in names]
+
         arms = self._experiment.arms
-        studies = [Beside(self._studies[arm.name], arm.baselines, self._tasks[arm.name]) for arm in arms]
+        studies = [Beside(self._studies[arm.name], chosen(arm), self._tasks[arm.name]) for arm in arms]
         run_baselines_of(studies, until=stage, timeout_s=timeout_s, observers=[view], on_result=done)
 
     def write(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from evonas.study import baselines
 from evonas.study.baseline_files import TrainedBaseline
 from evonas.study.baselines import Baseline
 from evonas.study.jobs import score
-from surrogates import LayerSpec, ModelSpec
+from evonas.study.study import load_study
+from surrogates import LayerSpec, ModelSpec, Stage
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 SPEC = ModelSpec(5, (LayerSpec(5, 4, 4, 4), LayerSpec(4, 3, 4, 0, "linear")))
+OTHER = ModelSpec(5, (LayerSpec(5, 2, 4, 4), LayerSpec(2, 3, 4, 0, "linear")))
 
 
 def load(name):
@@ -84,7 +87,7 @@ def experiment(configured, instant, monkeypatch):
 
 
 def test_one_call_makes_all_and_a_second_one_nothing(experiment, instant, tmp_path, capsys):
-    perform(experiment, tmp_path, synthesise=False, timeout_s=60)
+    perform(experiment, tmp_path, synthesise=(), timeout_s=60)
     text = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^- the (?:first|second): .*one", text, re.MULTILINE)) == 2
     assert "LUT traced" in text
@@ -92,11 +95,30 @@ def test_one_call_makes_all_and_a_second_one_nothing(experiment, instant, tmp_pa
     assert (tmp_path / "first" / "report.html").exists()
     assert "baseline one" in capsys.readouterr().out
     calls = len(instant.calls)
-    perform(experiment, tmp_path, synthesise=False, timeout_s=60)
+    perform(experiment, tmp_path, synthesise=(), timeout_s=60)
     assert len(instant.calls) == calls
-    perform(experiment, tmp_path, synthesise=True, timeout_s=60)
+    perform(experiment, tmp_path, synthesise={"one"}, timeout_s=60)
     assert len(instant.calls) == calls + 2
     assert "LUT synthesised" in (tmp_path / "results.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("chosen", "wanted"), [(["two"], ["two"]), ([], ["one", "two"])])
+def test_baselines_to_be_synthesised_can_be_named(experiment, tmp_path, chosen, wanted):
+    arms = [replace(experiment.arms[0], baselines=[Baseline("one", SPEC), Baseline("two", OTHER)])]
+    call = ["--out", str(tmp_path), "--synthesise-baselines"]
+    run_experiment(lambda _options: replace(experiment, arms=arms), None, arguments=[*call, *chosen])
+    found = baselines.kept_results(load_study(tmp_path / "first"), arms[0].baselines)
+    assert all(result.record(Stage.TRACED) for result in found)
+    assert [result.baseline.name for result in found if result.record(Stage.SYNTHESISED)] == wanted
+
+
+def test_an_unknown_baseline_is_named_before_anything_runs(experiment, instant, tmp_path, capsys):
+    call = ["--out", str(tmp_path), "--synthesise-baselines", "tow"]
+    with pytest.raises(SystemExit) as ended:
+        run_experiment(lambda _options: experiment, None, arguments=call)
+    assert ended.value.code == 2
+    assert "'tow': is not a baseline of this experiment; it has one" in capsys.readouterr().err
+    assert not instant.calls
 
 
 def test_a_killed_call_goes_on(experiment, instant, tmp_path, monkeypatch):
@@ -107,18 +129,18 @@ def test_a_killed_call_goes_on(experiment, instant, tmp_path, monkeypatch):
 
     monkeypatch.setattr(baselines, "run_baselines_of", killed)
     with pytest.raises(KeyboardInterrupt):
-        perform(experiment, tmp_path, synthesise=False, timeout_s=60)
+        perform(experiment, tmp_path, synthesise=(), timeout_s=60)
     calls = len(instant.calls)
     monkeypatch.setattr(baselines, "run_baselines_of", run)
-    perform(experiment, tmp_path, synthesise=False, timeout_s=60)
+    perform(experiment, tmp_path, synthesise=(), timeout_s=60)
     assert len(instant.calls) == calls + 2
 
 
 def test_other_settings_are_refused(experiment, configured, tmp_path):
-    perform(experiment, tmp_path, synthesise=False, timeout_s=60)
+    perform(experiment, tmp_path, synthesise=(), timeout_s=60)
     other = Arm("first", "the first", resolve(configured("seed=9")), ())
     with pytest.raises(StudyMismatchError, match="other settings"):
-        perform(Experiment("A", "B", [other]), tmp_path, synthesise=False, timeout_s=60)
+        perform(Experiment("A", "B", [other]), tmp_path, synthesise=(), timeout_s=60)
 
 
 def test_a_bad_setting_ends_with_its_code(tmp_path, capsys):
