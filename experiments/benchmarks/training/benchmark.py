@@ -47,7 +47,8 @@ PARTS = ("speed", "limits", "memory", "alone", "halving", "gpu")
 SPACE = {"depth": (1, 4), "widths": (8, 12, 16, 24, 32, 48, 64), "sparsity": (0.0, 0.2, 0.35, 0.5, 0.7, 0.9)}
 LARGEST = (16, 64, 64, 64, 64, 5)  # network of that space
 KERAS_WIDTHS = (64, 32, 32)
-MEMORY = """import resource, sys
+# not `ru_maxrss`, which a process inherits from the one that started it
+MEMORY = """import sys
 from evonas.tasks import load_task
 from evonas.training.trainer import Member, train
 sys.path.insert(0, {here!r})
@@ -55,7 +56,8 @@ from benchmark import LARGEST, network
 data = load_task("jets", inputs="hlf").split("train")
 members = [Member(network(*LARGEST), 0.01, seed) for seed in range({members})]
 train(members, data, clip=4.0, epochs=1, batch_size=1024)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+(peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
+print(int(peak.split()[1]) * 1024 / 1e9)
 """
 
 

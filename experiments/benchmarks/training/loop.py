@@ -2,7 +2,8 @@
 
 A module with fake-quantised layers, `x + (q(x) - x).detach()`, torch's Adam with a one-cycle rate, magnitude pruning
 and new scales once an epoch. Rows are shuffled by index, which is several times as fast as a `DataLoader`.
-Descriptions, epochs, batches and schedules are those of population training.
+Descriptions, epochs, batches, schedules and the choice of scales are those of population training; only biases are not
+quantised.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 SLOPES = {"relu": 0.0, "leaky_relu": 0.125}
 
 
-def fake(x: Tensor, scale: float, low: float, high: float) -> Tensor:
+def fake(x: Tensor, scale: Tensor, low: float, high: float) -> Tensor:
     """Quantised forward, straight through backward."""
     quantised = torch.clamp(torch.floor(x * scale + 0.5), low, high) / scale
     return x + (quantised - x).detach()
 
 
-def scale_of(x: Tensor, high: float) -> float:
-    """The largest power of two at which nothing saturates."""
-    return float(2.0 ** math.floor(-math.log2(max(float(x.abs().amax()) / high, 2.0**-12))))
+def best_scale(x: Tensor, low: float, high: float, tries: int) -> Tensor:
+    """Powers of two with the least squared error, one for each column of x: from where nothing saturates on."""
+    largest = torch.maximum(x.amax(dim=0) / max(high, 1.0), -x.amin(dim=0) / max(-low, 1.0) * (low < 0))
+    first = torch.floor(-torch.log2(largest.clamp(min=2.0**-12)))
+    scales = torch.exp2(first + torch.arange(tries).view(-1, 1))
+    errors = [(fake(x, scale, low, high) - x).square().sum(dim=0) for scale in scales]
+    return scales.gather(0, torch.stack(errors).argmin(dim=0, keepdim=True))[0]
 
 
 class Layer(nn.Module):
@@ -39,27 +44,30 @@ class Layer(nn.Module):
     def __init__(self, spec: LayerSpec) -> None:
         super().__init__()
         self.spec, self.linear = spec, nn.Linear(spec.n_in, spec.n_out)
-        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
+        nn.init.normal_(self.linear.weight, std=(2 / spec.n_in) ** 0.5)
         nn.init.zeros_(self.linear.bias)
         self.mask = torch.ones_like(self.linear.weight)
-        self.weight_scale = self.output_scale = 1.0
+        self.weight_scale, self.output_scale = torch.ones(spec.n_out, 1), torch.ones(())
         self.calibrating = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised outputs of quantised inputs."""
         limit = 2.0 ** (self.spec.weight_bits - 1) - 1
         if self.calibrating:
-            self.weight_scale = scale_of(self.linear.weight * self.mask, limit)
-        weight = fake(self.linear.weight * self.mask, self.weight_scale, -limit, limit)
+            self.weight_scale = best_scale((self.linear.weight * self.mask).T, -limit, limit, 3).view(-1, 1)
+        weight = fake(self.linear.weight, self.weight_scale, -limit, limit) * self.mask
         x = nn.functional.linear(x, weight, self.linear.bias)
         if self.spec.activation == "linear":
             return x
-        x = torch.maximum(x, x * SLOPES.get(self.spec.activation, 1.0))
         bits = self.spec.activation_bits
         low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if self.spec.signed else (0.0, 2.0**bits - 1)
-        if self.calibrating:
-            self.output_scale = scale_of(x, high)
-        return fake(x, self.output_scale, low, high)
+        x = torch.maximum(x, x * SLOPES[self.spec.activation]) if self.spec.activation in SLOPES else x
+        if self.calibrating and self.spec.activation == "hard_tanh":
+            self.output_scale = torch.tensor(high + 1)
+        elif self.calibrating:
+            self.output_scale = best_scale(x.reshape(-1, 1), low, high, 5)[0]
+        scale = self.output_scale
+        return fake(torch.clamp(x, float(low / scale), float(high / scale)), scale, low, high)
 
     def prune(self, share: float) -> None:
         """Zero the smallest weights, up to a share of the sparsity."""

@@ -1,0 +1,157 @@
+"""The one door to torch: trains layer-graph networks, whose results need numpy alone.
+
+The loss is minus the log likelihood of what synthesis said: Laplace for the logarithms of LUTs and flip-flops, a
+logistic distribution cut at half cycles for the latency.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surrogates.layer_graph import CAP, LEARNT, ROUNDS, SPREAD, shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from surrogates.graph_table import GraphTable
+    from surrogates.table import Floats
+
+_FIXED = ("shift", "scale")
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """`epochs` over all networks, `batch` of them at a time, by AdamW with a one-cycle rate up to `learning_rate`."""
+
+    width: int = 64
+    epochs: int = 60
+    batch: int = 256
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+
+
+def train_member(
+    tables: Sequence[GraphTable],
+    truth: Floats,
+    weights: Floats,
+    recipe: Recipe,
+    seed: int,
+    progress: Callable[[int, float], None] = lambda _epoch, _loss: None,
+) -> dict[str, NDArray[np.float32]]:
+    """A member of a `LayerGraph`.
+
+    `tables` lay the same n networks out in different ways (weights known or not), of which each step takes one; `truth`
+    (n, 3) are LUTs, flip-flops and cycles, NaN where they are not known; `weights` (n,) are relative.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    held = _initial(tables, recipe.width)
+    learnt = [value for name, value in held.items() if name not in _FIXED]
+    steps = recipe.epochs * -(-len(truth) // recipe.batch)
+    optimiser = torch.optim.AdamW(learnt, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.2)
+    for epoch in range(recipe.epochs):
+        total = 0.0
+        order = rng.permutation(len(truth))
+        for first in range(0, len(order), recipe.batch):
+            chosen = np.sort(order[first : first + recipe.batch])
+            batch = _Batch.of(tables[int(rng.integers(len(tables)))].select(chosen))
+            loss = _loss(held, batch, *(torch.from_numpy(part[chosen]).float() for part in (truth, weights)))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(learnt, 1.0)
+            optimiser.step()
+            rates.step()
+            total += float(loss.detach()) * len(chosen) / len(truth)
+        progress(epoch + 1, total)
+    return {name: value.detach().numpy().astype(np.float32) for name, value in held.items()}
+
+
+def _initial(tables: Sequence[GraphTable], width: int) -> dict[str, Tensor]:
+    features = np.concatenate([table.features for table in tables])
+    spread = features.std(axis=0)
+    held: dict[str, Tensor] = {}
+    for name, shape in shapes(features.shape[1], width).items():
+        start = torch.zeros(shape)
+        if len(shape) == 2 and name not in ("leave", "spread"):
+            start = torch.randn(shape) * math.sqrt(2 / shape[0]) * (1.0 if name == "enter" else 0.3)
+        held[name] = start.requires_grad_(name not in _FIXED)
+    with torch.no_grad():
+        held["shift"] = torch.from_numpy(features.mean(axis=0)).float()
+        held["scale"] = torch.from_numpy(np.where(spread > 1e-6, spread, 1.0)).float()
+        held["spread_bias"] += torch.tensor([-2.0, -2.0, -1.0])
+    return held
+
+
+@final
+@dataclass(frozen=True)
+class _Batch:
+    """A `GraphTable` as tensors."""
+
+    n_specs: int
+    owner: Tensor
+    features: Tensor
+    source: Tensor
+    sink: Tensor
+    forms: Tensor
+    cycles: Tensor
+
+    @classmethod
+    def of(cls, table: GraphTable) -> _Batch:
+        def real(values: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values)).float()
+
+        source, sink = (torch.from_numpy(np.ascontiguousarray(column)) for column in table.edges.T)
+        forms = real(np.stack([table.lut, table.ff, table.stages], axis=1))
+        owner = torch.from_numpy(table.owner)
+        return cls(table.n_specs, owner, real(table.features), source, sink, forms, real(table.cycles))
+
+
+def _mean(values: Tensor, sink: Tensor, rows: int) -> Tensor:
+    sums = torch.zeros(rows, values.shape[1]).index_add(0, sink, values)
+    counts = torch.zeros(rows).index_add(0, sink, torch.ones(len(sink)))
+    return sums / counts.clamp(min=1)[:, None]
+
+
+def _forward(held: Mapping[str, Tensor], batch: _Batch) -> tuple[Tensor, Tensor]:
+    """As `surrogates.layer_graph` has it: log(1 + LUT), log(1 + FF) and cycles (n, 3), logarithms of spreads (n, 3)."""
+    h = torch.relu((batch.features - held["shift"]) / held["scale"] @ held["enter"] + held["enter_bias"])
+    for step in range(ROUNDS):
+        before = _mean(h[batch.source] @ held[f"before{step}"], batch.sink, len(h))
+        behind = _mean(h[batch.sink] @ held[f"behind{step}"], batch.source, len(h))
+        h = h + torch.relu(h @ held[f"own{step}"] + before + behind + held[f"bias{step}"])
+    factors = torch.exp(torch.clamp(h @ held["leave"] + held["leave_bias"], -CAP, CAP))
+    totals = torch.zeros(batch.n_specs, len(LEARNT)).index_add(0, batch.owner, batch.forms * factors)
+    spread = torch.clamp(_mean(h @ held["spread"], batch.owner, batch.n_specs) + held["spread_bias"], *SPREAD)
+    cycles = batch.cycles + totals[:, 2] + held["offset"]
+    return torch.cat([torch.log1p(totals[:, :2]), cycles[:, None]], dim=1), spread
+
+
+def forward(member: Mapping[str, NDArray[np.float32]], table: GraphTable) -> tuple[Floats, Floats]:
+    """Means (3, n) and logarithms of spreads (3, n), as `LayerGraph` computes them with numpy."""
+    with torch.no_grad():
+        mean, spread = _forward({name: torch.from_numpy(value) for name, value in member.items()}, _Batch.of(table))
+    return mean.T.double().numpy(), spread.T.double().numpy()
+
+
+def _loss(held: Mapping[str, Tensor], batch: _Batch, truth: Tensor, weights: Tensor) -> Tensor:
+    mean, spread = _forward(held, batch)
+    known = torch.isfinite(truth)
+    wanted = torch.where(known, truth, torch.zeros(()))
+    cells = (torch.log1p(wanted[:, :2]) - mean[:, :2]).abs() * torch.exp(-spread[:, :2]) + spread[:, :2]
+    scale = torch.exp(-spread[:, 2])
+    # P(cycles) = sigmoid(a) - sigmoid(b), a > b, written so that neither tail vanishes
+    above, below = (wanted[:, 2] + 0.5 - mean[:, 2]) * scale, (wanted[:, 2] - 0.5 - mean[:, 2]) * scale
+    likely = torch.nn.functional.logsigmoid(above) + torch.nn.functional.logsigmoid(-below)
+    cycles = -(likely + torch.log(-torch.expm1(below - above)))
+    each = torch.cat([cells, cycles[:, None]], dim=1) * known
+    return (each.sum(dim=1) * weights).sum() / weights.sum()

@@ -1,0 +1,111 @@
+"""A layer-graph network: what each part of a network adds to its cost, learnt from its neighbours, summed up.
+
+A cost adds up over parts. So the network does not predict a cost but corrects each part's closed form by a factor that
+depends on the part and, by two rounds of messages, on what stands before and behind it:
+
+    h = relu(x W + b);  twice: h += relu(h A + mean(h before) B + mean(h behind) C + d)
+    lut = sum over parts of closed form * exp(correction(h));  ff the same;  cycles = exact + sum of stages * exp(...)
+
+Families of any depth and shape are sums of the same parts. Spreads come from the mean of h over the parts, and from the
+disagreement of several networks trained from different seeds (Lakshminarayanan et al., arXiv:1612.01474). Here it is
+computed with numpy; it is trained with torch (`surrogates.layer_graph_training`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from surrogates.graph_table import GraphTable
+    from surrogates.table import Floats
+
+LEARNT = ("lut", "ff", "latency_cycles")
+ROUNDS = 2
+CAP = 3.0  # no correction exceeds exp(3)
+SPREAD = (-6.0, 1.0)  # limits of the logarithm of a spread
+
+
+@final
+@dataclass(frozen=True)
+class GraphPrediction:
+    """Of n networks: log(1 + LUT) and log(1 + FF) with their spreads, cycles as a real number with its spread."""
+
+    mean: Mapping[str, Floats]
+    std: Mapping[str, Floats]
+
+
+@final
+@dataclass(frozen=True)
+class LayerGraph:
+    """Several trained networks; each member maps the names of `shapes` to arrays."""
+
+    members: tuple[Mapping[str, NDArray[np.float32]], ...]
+
+    def predict(self, table: GraphTable) -> GraphPrediction:
+        """Mean over the members; the variance is their mean variance and that of their means."""
+        found = [_forward(member, table) for member in self.members]
+        means = np.stack([mean for mean, _ in found])  # (members, 3, n)
+        variances = np.stack([np.exp(2 * spread) for _, spread in found])
+        mean, std = means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+        return GraphPrediction(dict(zip(LEARNT, mean, strict=True)), dict(zip(LEARNT, std, strict=True)))
+
+
+def shapes(n_features: int, width: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what a member holds."""
+    found: dict[str, tuple[int, ...]] = {"shift": (n_features,), "scale": (n_features,)}
+    found |= {"enter": (n_features, width), "enter_bias": (width,)}
+    for step in range(ROUNDS):
+        found |= {f"{name}{step}": (width, width) for name in ("own", "before", "behind")}
+        found[f"bias{step}"] = (width,)
+    found |= {"leave": (width, len(LEARNT)), "leave_bias": (len(LEARNT),)}
+    return found | {"spread": (width, len(LEARNT)), "spread_bias": (len(LEARNT),), "offset": (1,)}
+
+
+def _forward(member: Mapping[str, NDArray[np.float32]], table: GraphTable) -> tuple[Floats, Floats]:
+    """Means (3, n) and logarithms of spreads (3, n)."""
+    x = ((table.features - member["shift"]) / member["scale"]).astype(np.float32)
+    h = np.maximum(x @ member["enter"] + member["enter_bias"], 0)
+    source, sink = table.edges.T
+    for step in range(ROUNDS):
+        sums = h @ member[f"own{step}"] + member[f"bias{step}"]
+        sums += _gathered(h @ member[f"before{step}"], source, sink)
+        sums += _gathered(h @ member[f"behind{step}"], sink, source)
+        h = h + np.maximum(sums, 0)
+    factors = np.exp(np.clip(h @ member["leave"] + member["leave_bias"], -CAP, CAP)).astype(np.float64)
+    stages = table.total(table.stages * factors[:, 2])
+    mean = np.stack(
+        [
+            np.log1p(table.total(table.lut * factors[:, 0])),
+            np.log1p(table.total(table.ff * factors[:, 1])),
+            table.cycles + stages + float(member["offset"][0]),
+        ]
+    )
+    spread = _gathered(h @ member["spread"], np.arange(len(h)), table.owner, table.n_specs) + member["spread_bias"]
+    return mean, np.clip(spread.T.astype(np.float64), *SPREAD)
+
+
+def _gathered(
+    values: NDArray[np.float32], source: NDArray[np.intp], sink: NDArray[np.intp], rows: int | None = None
+) -> NDArray[np.float32]:
+    """Mean of the rows `source` of `values` (P, w) for each row of `sink`, zero where there is none: (rows or P, w)."""
+    rows = len(values) if rows is None else rows
+    order = np.argsort(sink, kind="stable")
+    found = np.zeros((rows, values.shape[1]), np.float32)
+    if len(order):
+        ordered = sink[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        sums = np.add.reduceat(values[source[order]], starts, axis=0)
+        found[ordered[starts]] = sums / np.diff(np.r_[starts, len(order)])[:, None]
+    return found
+
+
+def merged(graphs: Sequence[LayerGraph]) -> LayerGraph:
+    """All members of several."""
+    return LayerGraph(tuple(member for graph in graphs for member in graph.members))
