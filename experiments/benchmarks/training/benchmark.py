@@ -40,6 +40,7 @@ from surrogates import LayerSpec, ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evonas.execution.base import Executor
     from evonas.tasks import Task
 
 HERE = Path(__file__).parent
@@ -75,26 +76,30 @@ def network(*widths: int) -> ModelSpec:
     return ModelSpec(6, (*parts, LayerSpec(*last, 6, 0, "linear")))
 
 
-def in_stacks(task: Task, orders: Sequence[TrainingOrder], training: Training, workers: int) -> list[float]:
-    """Validation accuracies of candidates trained as a study trains a generation."""
+def in_stacks(
+    task: Task, orders: Sequence[TrainingOrder], training: Training, workers: int
+) -> tuple[list[float], float]:
+    """Validation accuracies of candidates trained as a study trains a generation, and seconds."""
     specs = [ModelSpec.from_dict(order.spec) for order in orders]
     groups = {f"{n}": stack for n, stack in enumerate(stacks(specs, training.batch_size))}
     jobs = [Job(key, train_stack, (tuple(orders[i] for i in stack), training)) for key, stack in groups.items()]
     found = [0.0] * len(orders)
-    for key, value in _run(task, jobs, workers):
+    results, seconds = _run(task, jobs, workers)
+    for key, value in results:
         for index, result in zip(groups[key], value, strict=True):
             assert isinstance(result, TrainedCandidate), result
             found[index] = next(m.value for m in result.measurements if m.metric == "accuracy")
-    return found
+    return found, seconds
 
 
-def one_by_one(task: Task, orders: Sequence[TrainingOrder], training: Training, workers: int) -> list[float]:
-    """Validation accuracies of candidates trained by the plain loop, in `workers` processes of one thread each."""
+def one_by_one(
+    task: Task, orders: Sequence[TrainingOrder], training: Training, workers: int
+) -> tuple[list[float], float]:
+    """As `in_stacks`, by the plain loop, in `workers` processes of one thread each."""
     jobs = [Job(f"{n}", _alone_on_one_thread, (order, training)) for n, order in enumerate(orders)]
-    found = [0.0] * len(orders)
-    for key, value in _run(task, jobs, workers):
-        found[int(key)] = value
-    return found
+    results, seconds = _run(task, jobs, workers)
+    found = {int(key): value for key, value in results}
+    return [found[n] for n in range(len(orders))], seconds
 
 
 def _alone_on_one_thread(task: Task, order: TrainingOrder, training: Training) -> float:
@@ -104,34 +109,45 @@ def _alone_on_one_thread(task: Task, order: TrainingOrder, training: Training) -
     return train_alone(task, order, training)
 
 
-def _run(task: Task, jobs: Sequence[Job], workers: int) -> list[tuple[str, Any]]:
-    pool, ended = executor("processes", workers, task), []
+def _warm(_task: Task, seconds: float) -> None:
+    """Load torch, and leave the other workers time to take such a job too."""
+    import torch  # noqa: F401
+
+    time.sleep(seconds)
+
+
+def _run(task: Task, jobs: Sequence[Job], workers: int) -> tuple[list[tuple[str, Any]], float]:
+    """Results by key, and the seconds that the jobs took in workers that have started and loaded torch before."""
+    pool = executor("processes", workers, task)
     try:
-        for job in jobs:
-            pool.submit(job)
-        while len(ended) < len(jobs):
-            for outcome in pool.collect():
-                if isinstance(outcome.failure, Failure):
-                    raise SystemExit(f"{outcome.key}: {outcome.failure.message}")
-                ended.append((outcome.key, outcome.value))
+        _collected(pool, [Job(f"warm{n}", _warm, (1.0,)) for n in range(workers)])
+        start = time.perf_counter()
+        return _collected(pool, jobs), time.perf_counter() - start
     finally:
         pool.close()
+
+
+def _collected(pool: Executor, jobs: Sequence[Job]) -> list[tuple[str, Any]]:
+    ended: list[tuple[str, Any]] = []
+    for job in jobs:
+        pool.submit(job)
+    while len(ended) < len(jobs):
+        for outcome in pool.collect():
+            if isinstance(outcome.failure, Failure):
+                raise SystemExit(f"{outcome.key}: {outcome.failure.message}")
+            ended.append((outcome.key, outcome.value))
     return ended
 
 
 def speed(task: Task, n: int, epochs: int, batch_size: int, workers: int) -> dict[str, Any]:
     """Candidates per second of both ways and their accuracies, for one batch size."""
     orders, training = candidates(n, 1), Training(epochs, batch_size, 4.0)
-    start = time.perf_counter()
-    ours = in_stacks(task, orders, training, workers)
-    ours_s = time.perf_counter() - start
+    ours, ours_s = in_stacks(task, orders, training, workers)
     few = orders[:: max(n // 16, 1)]  # as every candidate takes the loop about as long
     start = time.perf_counter()
     threaded = [train_alone(task, order, training) for order in few]
     threaded_s = (time.perf_counter() - start) / len(few)
-    start = time.perf_counter()
-    theirs = one_by_one(task, orders, training, workers)
-    theirs_s = time.perf_counter() - start
+    theirs, theirs_s = one_by_one(task, orders, training, workers)
     difference = np.array(ours) - np.array(theirs)
     return {
         "candidates": n,
@@ -159,9 +175,7 @@ def keras(task: Task, python: str, n: int, epochs: int, batch_size: int, workers
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     spec = network(16, *KERAS_WIDTHS, 5)
     orders = [TrainingOrder(spec.to_dict(), 0.01, (seed,)) for seed in range(n)]
-    start = time.perf_counter()
-    in_stacks(task, orders, Training(epochs, batch_size, 4.0), workers)
-    ours_s = (time.perf_counter() - start) / n
+    ours_s = in_stacks(task, orders, Training(epochs, batch_size, 4.0), workers)[1] / n
     return found | {"stacks_s": ours_s, "times_keras": found["seconds"] / ours_s, "epochs": epochs}
 
 

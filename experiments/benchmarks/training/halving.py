@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evonas.study.jobs import TrainingOrder
     from evonas.tasks import Task
 
-    Run = Callable[[Task, Sequence[Job], int], list[tuple[str, Any]]]
+    Run = Callable[[Task, Sequence[Job], int], tuple[list[tuple[str, Any]], float]]
 
 RUNGS = (3, 9)  # epochs; one in three goes on
 FACTOR, EPOCHS = 3, 27
@@ -45,7 +45,7 @@ def leg(
     jobs = [Job(key, timed_stack, (tuple(orders[i] for i in stack), training)) for key, stack in groups.items()]
     results: dict[int, TrainedCandidate] = {}
     seconds = 0.0
-    for key, (found, took) in run(task, jobs, workers):
+    for key, (found, took) in run(task, jobs, workers)[0]:
         seconds += took
         results |= dict(zip(groups[key], found, strict=True))
     return [results[index] for index in range(len(orders))], seconds
