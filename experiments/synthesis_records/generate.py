@@ -37,7 +37,7 @@ EPOCHS, BATCH_SIZE, CLIP = 3, 256, 4.0
 VECTORS = 64
 MEMORY_LIMIT_BYTES = 2 << 30
 LIMIT_S = {Stage.TRACED: 60.0, Stage.SYNTHESISED: 600.0}
-SYNTHESISED_SHARES = ((1_000, 0.25), (4_000, 0.14), (12_000, 0.06), (40_000, 0.008))  # of networks below so many LUTs
+SYNTHESISED_SHARES = ((1_000, 0.3), (4_000, 0.17), (12_000, 0.07), (40_000, 0.008))  # of networks below so many LUTs
 
 
 def make(_context: None, seed: int, number: int, scratch: str) -> list[dict[str, Any]]:
