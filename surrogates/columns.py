@@ -13,7 +13,8 @@ Four tables, each a set of arrays of one length whose names begin with the table
   how many rows it has in `source`, the parts that it reads (-1: the input).
 - `record_*`: one row for each result of a tool: network (row of `network_*`), target (row of `targets`), stage, tool
   version, lut, ff, dsp, bram_18k, latency_cycles, initiation_interval, carry and delay_ns (-1: not said by the tool),
-  verified_vectors, wall_time_s, peak_memory_bytes; `nonzero` has the weights left in each layer, in order.
+  verified_vectors, wall_time_s, peak_memory_bytes; `nonzero` has the weights left in each layer, in order. Digests
+  of reports are not kept.
 - `failure_*`: one row for each tool that ended without a result: network, target, stage, kind (index into
   `failure_kinds`), wall_time_s, limit_s, memory_limit_bytes.
 

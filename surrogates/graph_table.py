@@ -6,7 +6,7 @@ What `surrogates.layer_graph` reads. Rows of a network stand in the order of its
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -24,6 +24,7 @@ from surrogates.joining import joining
 from surrogates.layers import ACTIVATIONS, OPERATIONS, LayerSpec
 from surrogates.records import Stage
 from surrogates.table import layer_table
+from surrogates.weights import LayerWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats, LayerTable
-    from surrogates.weights import LayerWeights
 
     Known = Sequence[LayerWeights] | None  # of the layers of one network, where it is trained
 
@@ -122,6 +122,8 @@ _RAW = (
     "lut", "levels",
 )  # fmt: skip
 
+_COUNTS = tuple(count.name for count in fields(LayerWeights))
+
 
 def _rows(specs: Sequence[ModelSpec]) -> tuple[list[tuple[float, ...]], NDArray[np.intp]]:
     rows: list[tuple[float, ...]] = []
@@ -179,9 +181,6 @@ def _numbers(
     spread["live_outputs"] /= np.maximum(columns["outputs"], 1)
     logs = {name: _log(columns[name]) for name in ("positions", "fan_in", "outputs")}
     return spread | logs | {name: columns[name] for name in ("weight_bits", "bits_in", "bits_out")}
-
-
-_COUNTS = ("nonzero", "digits", "most_digits", "growth_bits", "live_inputs", "live_outputs")
 
 
 def _counts(layers: LayerTable, weights: Sequence[Known] | None) -> tuple[Floats, Floats]:

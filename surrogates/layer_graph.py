@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -35,10 +35,13 @@ SPREAD = (-6.0, 1.0)  # limits of the logarithm of a spread
 @final
 @dataclass(frozen=True)
 class GraphPrediction:
-    """Of n networks: log(1 + LUT) and log(1 + FF) with their spreads, cycles as a real number with its spread."""
+    """Of n networks: `mean` of log(1 + LUT), log(1 + FF) and of the cycles as a real number, by the names in `LEARNT`.
+
+    `spread` are scales of Laplace's (cells) and of the logistic distribution (cycles), not standard deviations.
+    """
 
     mean: Mapping[str, Floats]
-    std: Mapping[str, Floats]
+    spread: Mapping[str, Floats]
 
 
 @final
@@ -49,12 +52,12 @@ class LayerGraph:
     members: tuple[Mapping[str, NDArray[np.float32]], ...]
 
     def predict(self, table: GraphTable) -> GraphPrediction:
-        """Mean over the members; the variance is their mean variance and that of their means."""
+        """Mean over the members; the squared spread is their mean squared spread and the variance of their means."""
         found = [_forward(member, table) for member in self.members]
         means = np.stack([mean for mean, _ in found])  # (members, 3, n)
-        variances = np.stack([np.exp(2 * spread) for _, spread in found])
-        mean, std = means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
-        return GraphPrediction(dict(zip(LEARNT, mean, strict=True)), dict(zip(LEARNT, std, strict=True)))
+        squares = np.stack([np.exp(2 * spread) for _, spread in found])
+        mean, spread = means.mean(axis=0), np.sqrt(squares.mean(axis=0) + means.var(axis=0))
+        return GraphPrediction(dict(zip(LEARNT, mean, strict=True)), dict(zip(LEARNT, spread, strict=True)))
 
 
 def shapes(n_features: int, width: int) -> dict[str, tuple[int, ...]]:
@@ -104,8 +107,3 @@ def _gathered(
         sums = np.add.reduceat(values[source[order]], starts, axis=0)
         found[ordered[starts]] = sums / np.diff(np.r_[starts, len(order)])[:, None]
     return found
-
-
-def merged(graphs: Sequence[LayerGraph]) -> LayerGraph:
-    """All members of several."""
-    return LayerGraph(tuple(member for graph in graphs for member in graph.members))

@@ -69,9 +69,8 @@ def _networks(chosen: Unit, data: Split, seed: int) -> list[QuantisedNetwork | F
 
     found: list[QuantisedNetwork | Failure | None] = [None] * len(chosen.phenotypes)
     for stack in stacks([p.spec for p in chosen.phenotypes], BATCH_SIZE):
-        members = [
-            Member(chosen.phenotypes[i].spec, 0.02, derive(seed, chosen.phenotypes[i].digest) % 2**31) for i in stack
-        ]
+        phenotypes = [chosen.phenotypes[index] for index in stack]
+        members = [Member(p.spec, p.learning_rate, derive(seed, p.digest) % 2**31) for p in phenotypes]
         population = Population(members, data, clip=CLIP, epochs=EPOCHS, batch_size=BATCH_SIZE)
         if chosen.weights == "trained":
             population.train()
@@ -154,6 +153,8 @@ def main() -> None:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     try:
         with path.open("a") as file, Progress(*columns) as progress:
+            if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+                file.write("\n")  # behind a line that was cut off
             bar = progress.add_task(counts(done), total=options.units, completed=len(done))
             for number in sorted(set(range(options.units)) - set(done)):
                 pool.submit(Job(f"{number}", make, (options.seed, number, str(scratch.resolve()))))

@@ -1,4 +1,4 @@
-"""The columnar file: everything that goes in comes out, and other files are refused with a mend."""
+"""The columnar file: what goes in comes out, but for digests of reports; other files are refused with a mend."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_prediction_does_not_depend_on_who_is_beside():
         alone = graph.predict(GraphTable.of([specs[place]], [TARGET]))
         for name in LEARNT:
             assert alone.mean[name][0] == pytest.approx(together.mean[name][place], rel=1e-5)
-            assert alone.std[name][0] == pytest.approx(together.std[name][place], rel=1e-4)
+            assert alone.spread[name][0] == pytest.approx(together.spread[name][place], rel=1e-4)
 
 
 def test_selected_networks_are_as_if_laid_out_alone():
@@ -86,8 +86,8 @@ def test_members_disagree_and_the_spread_says_so():
     one, other = random_member(1), random_member(2)
     twins, strangers = LayerGraph((one, one)).predict(table), LayerGraph((one, other)).predict(table)
     alone = LayerGraph((one,)).predict(table)
-    assert np.allclose(twins.std["lut"], alone.std["lut"])
-    assert np.mean(strangers.std["lut"]) > np.mean(alone.std["lut"]) / 2
+    assert np.allclose(twins.spread["lut"], alone.spread["lut"])
+    assert np.mean(strangers.spread["lut"]) > np.mean(alone.spread["lut"]) / 2
 
 
 def test_training_learns_what_it_is_shown():
@@ -121,4 +121,4 @@ def test_numpy_and_torch_compute_the_same():
     mean, spread = torch_door.forward(member, table)
     for place, name in enumerate(LEARNT):
         assert np.allclose(mean[place], found.mean[name], rtol=1e-4)
-        assert np.allclose(np.exp(spread[place]), found.std[name], rtol=1e-4)
+        assert np.allclose(np.exp(spread[place]), found.spread[name], rtol=1e-4)
