@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from surrogates.layers import Shape
 
 _OF_CHANNELS = ("transpose", "softmax")
+_POOLING = ("sum", "mean", "max")
+
+
+def needs_no_room(spec: ModelSpec) -> bool:
+    """Whether it is a chain of dense layers and pooling without tables, whose members can be trained side by side."""
+    chain = spec.sources == tuple((index - 1,) for index in range(len(spec.layers)))
+    return chain and spec.shapes[-1][0] == 1 and all(map(_simple, spec.layers))
+
+
+def _simple(part: LayerSpec | OperationSpec) -> bool:
+    return part.kind == "dense" and not part.table_bits if isinstance(part, LayerSpec) else part.kind in _POOLING
 
 
 def structure(spec: ModelSpec) -> tuple[object, ...]:

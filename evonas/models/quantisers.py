@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evonas.models.products import over_rows
 
-_ROWS = 2048
+_ROWS = 512
 
 
 @final
@@ -87,7 +87,7 @@ def quantise_activation(
 
 
 def sampled(x: Tensor) -> Tensor:
-    """Some 2,000 rows of x (P, rows, n), evenly spread, which are enough for a scale."""
+    """Some 500 rows of x (P, rows, n), evenly spread, which are enough for a scale."""
     return x[:, :: max(x.shape[1] // _ROWS, 1)]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from surrogates import LayerSpec
 
 Place = tuple[int | slice | Tensor, ...]
-_BIAS_LIMIT = 2.0**20
+BIAS_LIMIT = 2.0**20
 _ACTIVATION_TRIES = 5
 _WEIGHT_TRIES = 3
 
@@ -104,7 +104,7 @@ class StackedDense(nn.Module):
 
     def _accumulate(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         weight = quantise_weight(weight, self.weight_scale, self.weight_limit) * self.mask
-        limit = torch.as_tensor(_BIAS_LIMIT)
+        limit = torch.as_tensor(BIAS_LIMIT)
         bias = quantise_weight(bias, self.bias_scale, limit)
         return self.contraction.multiply(x, weight, bias)
 
@@ -124,7 +124,7 @@ class StackedDense(nn.Module):
         weight, bias = self.folded(x if self.training else None)
         if self.fused:
             output = self.output_scale, self.lowest, self.highest
-            scales = Scales(self.weight_scale, self.weight_limit, self.bias_scale, _BIAS_LIMIT, *output)
+            scales = Scales(self.weight_scale, self.weight_limit, self.bias_scale, BIAS_LIMIT, *output)
             return fused_layer(x, weight, bias, self.mask, scales)
         hidden = self._accumulate(x, weight, bias)
         return hidden if self.last else self.activate(hidden)
@@ -184,10 +184,11 @@ class StackedDense(nn.Module):
         hidden = self.accumulate(x)
         if self.last:
             return hidden
-        activated = torch.maximum(hidden, hidden * self.slope)
+        seen = sampled(hidden)
+        activated = torch.maximum(seen, seen * self.slope)
         if self.table is not None:
-            activated = torch.where(self.table.tabled, self.table.calibrate(hidden), activated)
-        scale = best_scale(sampled(activated), self.low, self.high, (1, 2), _ACTIVATION_TRIES)
+            activated = torch.where(self.table.tabled, sampled(self.table.calibrate(hidden)), activated)
+        scale = best_scale(activated, self.low, self.high, (1, 2), _ACTIVATION_TRIES)
         # hard tanh saturates at -1 and 1; a scale with the least error would saturate nothing and make it linear
         self.output_scale = torch.where(self.bounded, self.high + 1, scale)
         if self.table is not None:
@@ -212,7 +213,7 @@ class StackedDense(nn.Module):
         width = max(int(widest).bit_length() + 1, 2)
         weight_type = FixedPoint(True, width, width - int(fraction.max()))
         bias_fraction = round(float(torch.log2(bias_scale.max()).item()))
-        bias_codes = torch.clamp(torch.floor(bias * bias_scale + 0.5), -_BIAS_LIMIT, _BIAS_LIMIT)
+        bias_codes = torch.clamp(torch.floor(bias * bias_scale + 0.5), -BIAS_LIMIT, BIAS_LIMIT)
         bias_codes = (bias_codes.double() * 2.0**bias_fraction / bias_scale)[0]
         bias_width = int(bias_codes.abs().max()).bit_length() + 1
         bias_type = FixedPoint(True, max(bias_width, 2), max(bias_width, 2) - bias_fraction)

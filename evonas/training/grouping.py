@@ -1,8 +1,9 @@
 """Which candidates are trained together as one tensor program.
 
 A step of training takes some time for its operations and some for their arithmetic, and small networks leave the first
-to dominate: eight of them in a stack take little longer than one. Members of different widths have room for the widest,
-so a candidate joins a stack where the arithmetic on empty room costs less than operations of its own.
+to dominate: eight of them in a stack take little longer than one. Chains of dense layers lie side by side and join any
+stack of their structure. Other members of different widths have room for the widest, so a candidate joins where the
+arithmetic on empty room costs less than operations of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from evonas.models.padding import structure, widest
+from evonas.models.padding import needs_no_room, structure, widest
 from surrogates import LayerSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -23,21 +24,23 @@ class Room:
     """What a device has for a stack.
 
     `largest` members; `words` in a batch, inputs of all parts together; `operations`, the products that take as long as
-    the operations of a step. A generation is spread over about `spread` stacks, so that workers have something each.
+    the operations of a step; whether chains of dense layers train `side_by_side`, without room. A generation is spread
+    over about `spread` stacks, so that workers have something each.
     """
 
     largest: int
     spread: int
     words: int
     operations: int
+    side_by_side: bool
 
 
 ROOMS = {
     # beyond 8 members a stack gains little and leaves the cache; the words are some hundred MB with what is derived;
     # the operations of a step were measured: .6 ms at 20 GFLOP/s
-    "cpu": Room(8, 4, 1 << 24, 2_000_000),
+    "cpu": Room(8, 4, 1 << 24, 2_000_000, side_by_side=True),
     # one stack, whose words are some 10 GB; what does not fit is halved. Not measured: .6 ms at some TFLOP/s
-    "cuda": Room(1024, 1, 1 << 30, 1_000_000_000),
+    "cuda": Room(1024, 1, 1 << 30, 1_000_000_000, side_by_side=False),
 }
 _ELEMENTWISE = 8  # products that take as long as activating and quantising one word
 
@@ -52,7 +55,8 @@ def stacks(
     largest = max(min(place.largest // repeats, -(-len(specs) // place.spread)), 1)
     groups: dict[tuple[object, ...], list[int]] = {}
     for index in sorted(range(len(specs)), key=lambda i: (-work(specs[i]), i)):
-        groups.setdefault(structure(specs[index]), []).append(index)
+        # what is trained side by side has another order of sums, so nobody's company decides over it
+        groups.setdefault((needs_no_room(specs[index]), *structure(specs[index])), []).append(index)
     found = []
     for group in groups.values():
         stack = group[:1]
@@ -70,6 +74,8 @@ def _joins(stack: Sequence[ModelSpec], spec: ModelSpec, batch_size: int, place: 
     room = widest([*stack, spec])
     if (len(stack) + 1) * batch_size * sum(n * c for n, c in room.shapes) > place.words:
         return False
+    if place.side_by_side and needs_no_room(spec):
+        return True
     before, after = work(widest(stack)), work(room)
     wasted = (len(stack) + 1) * after - len(stack) * before - work(spec)
     return wasted * batch_size <= place.operations

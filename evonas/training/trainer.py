@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from evonas.errors import Failure, FailureKind
+from evonas.models.padding import needs_no_room
 from evonas.models.stacked_network import StackedNetwork
 from evonas.training.adam import StackedAdam
+from evonas.training.ragged.network import RaggedNetwork
 from evonas.training.recipe import FREEZE_FROM, losses, pruned, schedule, single_threaded
 from evonas.training.state import MemberState
 
@@ -113,6 +115,8 @@ class Population:
         self._optimiser = StackedAdam(dict(self.stack.named_parameters()), rates, decays)
         self.epoch = states[0].epoch if states else 0
         self._optimiser.steps = self.epoch * self._batches
+        side_by_side = self.device.type == "cpu" and all(needs_no_room(m.spec) for m in members)
+        self._ragged = RaggedNetwork(self.stack, self._optimiser, self.batch_size) if side_by_side else None
         self._losses = torch.tensor([state.train_loss for state in states] or [0.0] * len(members), device=self.device)
         self._seconds = [state.wall_time_s for state in states] or [0.0] * len(members)
         for index, state in enumerate(states):
@@ -192,13 +196,24 @@ class Population:
         self.stack.train((epoch + 1) / self.epochs < FREEZE_FROM)  # from the last calibration on, its statistics stay
         order = torch.stack([torch.randperm(len(self.data), generator=g) for g in self._generators]).to(self.device)
         means = torch.zeros(len(self.members), device=self.device)
+        if self._ragged is not None:
+            self._ragged.load()
         for batch in range(self._batches):
             rows = order[:, batch * self.batch_size : (batch + 1) * self.batch_size]
-            loss = losses(self.stack(self.stack.quantise_input(self._inputs[rows])), self._wanted[rows])
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self._optimiser.step(schedule((epoch + (batch + 1) / self._batches) / self.epochs))
-            means += loss.detach() / self._batches
+            progress = (epoch + (batch + 1) / self._batches) / self.epochs
+            means += self._step(self._inputs[rows], self._wanted[rows], schedule(progress)) / self._batches
+        if self._ragged is not None:
+            self._ragged.store()
         self._losses, self.epoch = means, epoch + 1
+
+    def _step(self, x: torch.Tensor, wanted: torch.Tensor, rate: float) -> torch.Tensor:
+        """One step of all members at `rate` times their own; their losses before it."""
+        if self._ragged is not None:
+            return self._ragged.step(x, wanted, rate)
+        loss = losses(self.stack(self.stack.quantise_input(x)), wanted)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step(rate)
+        return loss.detach()
 
     def _calibrate(self, stack: StackedNetwork) -> None:
         stack.calibrate(stack.quantise_input(self._inputs[None, :_CALIBRATION_ROWS]))

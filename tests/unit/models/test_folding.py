@@ -9,7 +9,6 @@ from fakes.families import CLIP, inputs, outputs, space_of, untrained
 
 from evonas.models.folding import EPSILON, Folding
 from evonas.models.stacked_dense import StackedDense
-from evonas.models.stacked_network import StackedNetwork
 from evonas.tasks import Split
 from evonas.training.recipe import single_threaded
 from evonas.training.trainer import Member, Population, Trained, train
@@ -179,16 +178,17 @@ def test_what_is_exported_is_what_was_trained(epochs):
     assert torch.equal(stack.dense()[0].folding.gamma[1], torch.ones(1, 8))
 
 
-def test_statistics_follow_the_batch_until_the_binary_points_stand_still(monkeypatch):
+@pytest.mark.parametrize("activation", ["relu", "tanh"])  # side by side, and in a padded stack
+def test_statistics_follow_the_batch_until_the_binary_points_stand_still(monkeypatch, activation):
     modes = []
-    forward = StackedNetwork.forward
+    step = Population._step
 
-    def watched(self, x):
-        modes.append(self.training)
-        return forward(self, x)
+    def watched(self, *arguments):
+        modes.append(self.stack.training)
+        return step(self, *arguments)
 
-    monkeypatch.setattr(StackedNetwork, "forward", watched)
-    train([Member(spec(), 0.01, 1, "batch")], data(64), clip=CLIP, epochs=10, batch_size=64)
+    monkeypatch.setattr(Population, "_step", watched)
+    train([Member(spec(activation), 0.01, 1, "batch")], data(64), clip=CLIP, epochs=10, batch_size=64)
     assert modes == [True] * 6 + [False] * 4  # calibrated for the last time at the start of the seventh
 
 
