@@ -37,7 +37,9 @@ def _round(x: NDArray[np.float64], mode: Rounding) -> NDArray[np.float64]:
     if mode == "TRN":
         return np.asarray(floor)
     distance = x - floor
-    tie_goes_up = {"RND": np.True_, "RND_MIN_INF": np.False_, "RND_ZERO": x < 0, "RND_INF": x > 0}[mode]
+    if mode == "RND":
+        return np.asarray(floor + (distance >= 0.5))
+    tie_goes_up = {"RND_MIN_INF": np.False_, "RND_ZERO": x < 0, "RND_INF": x > 0}[mode]
     return np.asarray(floor + ((distance > 0.5) | ((distance == 0.5) & tie_goes_up)))
 
 
@@ -89,6 +91,9 @@ class FixedPoint:
 
     def codes(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
         """Integer codes of x (any shape): value = code * lsb."""
+        return np.asarray(self._codes(x), np.int64)
+
+    def _codes(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         rounded = _round(np.asarray(x, np.float64) * 2.0**self.fraction, self.rounding)
         low, high = self.low / self.lsb, self.high / self.lsb
         if self.overflow == "WRAP":
@@ -97,11 +102,11 @@ class FixedPoint:
             codes = np.where((rounded < low) | (rounded > high), 0.0, rounded)
         else:
             codes = np.clip(rounded, -high if self.signed and self.overflow == "SAT_SYM" else low, high)
-        return np.asarray(codes, np.int64)
+        return np.asarray(codes, np.float64)
 
     def quantise(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Nearest representable values of x by this type's rounding and overflow; float64, exact."""
-        return np.asarray(self.codes(x) * self.lsb, np.float64)
+        return np.asarray(self._codes(x) * self.lsb, np.float64)
 
     def __str__(self) -> str:
         """In hls4ml's notation, for instance `ufixed<6,2,RND,SAT>`."""

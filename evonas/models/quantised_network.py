@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Part = QuantisedDense | QuantisedOperation
 
+_BLOCK = 1024  # rows whose words stay in a cache
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,10 @@ class QuantisedNetwork:
 
     def predict(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Exact outputs (n, n_outputs) of real-valued inputs (n, n_inputs)."""
+        blocks = [self._outputs(x[start : start + _BLOCK]) for start in range(0, max(len(x), 1), _BLOCK)]
+        return np.concatenate(blocks)
+
+    def _outputs(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         values = [self.input_type.quantise(x).reshape(len(x), *self.spec.input_shape)]
         for index, (part, sources) in enumerate(zip(self.layers, self.spec.sources, strict=True)):
             inputs = [values[source + 1] for source in sources]
