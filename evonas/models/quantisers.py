@@ -14,6 +14,7 @@ from torch import Tensor
 from evonas.models.products import over_rows
 
 _ROWS = 512
+_GOLDEN = (5**0.5 - 1) / 2  # multiples of it are spread evenly over the unit interval
 
 
 @final
@@ -87,8 +88,16 @@ def quantise_activation(
 
 
 def sampled(x: Tensor) -> Tensor:
-    """Some 500 rows of x (P, rows, n), evenly spread, which are enough for a scale."""
-    return x[:, :: max(x.shape[1] // _ROWS, 1)]
+    """Some 500 rows of x (P, rows, n), which are enough for a scale: one of each stretch of as many.
+
+    Not the first of each, because rows are often samples times positions, and that would be one position of all.
+    """
+    stretch = x.shape[1] / _ROWS
+    if stretch <= 1:
+        return x
+    number = torch.arange(_ROWS, dtype=torch.float64)
+    rows = ((number + number * _GOLDEN % 1) * stretch).long()
+    return x[:, rows.to(x.device)]
 
 
 def best_scale(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from evonas.tasks.base import Split
     from surrogates import ModelSpec
 
-_CALIBRATION_ROWS = 2048
+_CALIBRATION_ROWS = 1024
 
 
 @final

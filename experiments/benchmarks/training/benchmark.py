@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PARTS = ("speed", "limits", "memory", "alone", "halving", "gpu")
 SPACE = {"depth": (1, 4), "widths": (8, 12, 16, 24, 32, 48, 64), "sparsity": (0.0, 0.2, 0.35, 0.5, 0.7, 0.9)}
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 LARGEST = (16, 64, 64, 64, 64, 5)  # network of that space
 KERAS_WIDTHS = (64, 32, 32)
 # not `ru_maxrss`, which a process inherits from the one that started it
@@ -109,10 +110,9 @@ def _alone_on_one_thread(task: Task, order: TrainingOrder, training: Training) -
     return train_alone(task, order, training)
 
 
-def _warm(_task: Task, seconds: float) -> None:
-    """Load torch, and leave the other workers time to take such a job too."""
-    import torch  # noqa: F401
-
+def _warm(task: Task, seconds: float) -> None:
+    """Load what training and scoring need, and leave the other workers time to take such a job too."""
+    train_stack(task, candidates(1, 1), Training(1, 128, 4.0, max_rows=256))
     time.sleep(seconds)
 
 
@@ -192,21 +192,20 @@ def limits(task: Task, members: int, batch_size: int, rows: int) -> dict[str, An
     options: dict[str, Any] = {"clip": 4.0, "epochs": 2, "batch_size": batch_size}
     train(stack, data, **options)
     cpu_s = _cpu_s(lambda: train(stack, data, **options))
-    with profile(activities=[ProfilerActivity.CPU]) as seen, single_threaded():
-        train(stack, data, **options)
+    with single_threaded():
         matrix = torch.randn(1024, 1024)
         gemm = 2 * 1024**3 * 10 / _cpu_s(lambda: [matrix @ matrix for _ in range(10)])
-    kinds = {"bmm": "products", "baddbmm": "products", "_FusedLayer": "overhead", "_FusedLayerBackward": "overhead"}
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            train(stack, data, **options)
     shares: dict[str, float] = defaultdict(float)
     for event in seen.key_averages():
         name = event.key.removeprefix("aten::")
-        if name != "mm":
-            kind = kinds.get(name, "elementwise" if event.key.startswith("aten::") else "overhead")
-            shares[kind] += event.self_cpu_time_total
-    total = sum(shares.values())
+        if event.key.startswith("aten::"):
+            shares["products" if name in PRODUCTS else "elementwise"] += event.self_cpu_time_total / 1e6 / cpu_s
+    shares["python"] = 1 - sum(shares.values())
     products = 3 * sum(layer.n_weights for layer in spec.weighted) * (len(data) // batch_size) * batch_size * 2
     achieved = 2 * products * members / cpu_s
-    named = {f"share_{kind}": value / total for kind, value in shares.items()}
+    named = {f"share_{kind}": value for kind, value in shares.items()}
     return {"flops_per_s": achieved, "gemm_flops_per_s": gemm, "share_of_gemm": achieved / gemm, **named}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evonas.models.fixed_point import FixedPoint
-from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight, saturation
+from evonas.models.quantisers import best_scale, quantise_activation, quantise_weight, sampled, saturation
 from evonas.models.stacked_network import StackedDense, input_type
 from surrogates import LayerSpec
 
@@ -119,3 +119,20 @@ def test_hard_tanh_saturates_at_one_and_relu_where_the_error_is_least():
     assert (outputs[0].abs() >= 1 - types[0].lsb).float().mean() > 0.5  # else it would be a linear layer
     assert types[1].high > 8
     assert types[2].high > 8
+
+
+@pytest.mark.parametrize(("samples", "positions"), [(1024, 8), (1024, 81), (700, 3), (1000, 1)])
+def test_a_sample_of_rows_is_spread_over_samples_and_positions(samples, positions):
+    rows = samples * positions
+    number = sampled(torch.arange(float(rows)).view(1, rows, 1)).flatten()
+    assert len(number) == 512
+    starts = torch.arange(512.0) * rows / 512
+    assert torch.all((number > starts - 1) & (number < starts + rows / 512))  # one of each stretch
+    shares = torch.bincount(number.long() % positions, minlength=positions) / len(number)
+    assert shares.min() > 0.5 / positions
+    assert shares.max() < 1.7 / positions
+
+
+def test_few_rows_are_taken_as_they_are():
+    x = torch.randn(2, 512, 3, generator=torch.Generator().manual_seed(1))
+    assert sampled(x) is x
