@@ -53,4 +53,4 @@ def _machine() -> str:
     with contextlib.suppress(OSError):
         lines = _CPU.read_text().splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, torch {version('torch')}"
+    return f"{name}, evonas {version('evonas')}, torch {version('torch')}"
