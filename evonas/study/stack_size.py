@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import evonas
 from evonas.tasks.download import cache_path
 from evonas.training.grouping import ROOMS
 
@@ -53,4 +54,4 @@ def _machine() -> str:
     with contextlib.suppress(OSError):
         lines = _CPU.read_text().splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, evonas {version('evonas')}, torch {version('torch')}"
+    return f"{name}, evonas {evonas.__version__}, torch {version('torch')}"
