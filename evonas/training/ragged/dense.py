@@ -38,7 +38,6 @@ class RaggedDense:
         # views are made once, because making one takes as long as a small product
         transposed = [matrix[:, :-1].t() for matrix in self._matrices]
         self._back = list(zip(transposed, outputs.own_gradients, inputs.own_gradients, strict=True))
-
         rows = 0 if self.folding is None else aligned(len(self.flat.biases))
         self._sizes = [self.flat.size, rows, rows]
         self.size = sum(self._sizes)

@@ -34,7 +34,7 @@ class RaggedFolding:
         self.folded, self._plain, self._of_sums = torch.zeros(flat.size), torch.zeros(flat.size), torch.zeros(flat.size)
         self._unquantised = torch.zeros(flat.size)
         self._matrices, self._of_matrices = flat.matrices(self._unquantised), flat.matrices(self._of_sums)
-        self.mean = self.variance = self._factor = self._spread = self._distances = torch.zeros(0)
+        self.mean = self.variance = self._factor = self._spread = torch.zeros(0)
 
     def load(self, gamma: Tensor, beta: Tensor, *, plain: Tensor, of_batch: bool) -> None:
         """Take the parameters of rows (views of what is trained), and what weights are multiplied by to see codes."""
