@@ -86,12 +86,12 @@ def pairs(rows: Iterable[tuple[str, str]]) -> Table:
     return made
 
 
-def bar(name: str, done: int, total: int, words: str) -> Table:
-    """A bar with a name before it and words behind it."""
+def bar(name: str, done: float, total: int, of: str, words: str) -> Table:
+    """A bar with a name before it, and how many `of` how many and words behind it."""
     made = Table.grid(padding=(0, 1))
     made.add_column(width=9, no_wrap=True)
-    made.add_column(width=28)
+    made.add_column(width=16)
     made.add_column(justify="right", min_width=7, no_wrap=True)
     made.add_column(no_wrap=True, overflow="ellipsis")
-    made.add_row(name, ProgressBar(total=max(total, 1), completed=done), f"{done}/{total}", Text(words))
+    made.add_row(name, ProgressBar(total=max(total, 1), completed=done), of, Text(words))
     return made

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Self, final
 from evonas.cli._rich import Group, Live, Text, bar, console
 from evonas.cli.pace import Pace
 from evonas.cli.rows import generation_row, task_of
-from evonas.cli.words import activity_name, event_line, generation_table, headline, pace_words, recalibration_line
+from evonas.cli.words import (
+    activity_name,
+    done_of,
+    event_line,
+    generation_table,
+    headline,
+    pace_words,
+    recalibration_line,
+)
 from evonas.study.events import Failed, Finished, Recalibrated, Synthesised
+from evonas.study.observer import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,22 +90,22 @@ class LiveView:
             message = event_line(event, state)
             self._messages = [*self._messages, message or ""][-LINES_KEPT:]
         elif isinstance(event, Finished):
-            self._pace = replace(self._pace, activity="", done=0, total=0)
+            self._pace = replace(self._pace, activity="", done=0, total=0, running=())
 
     def note(self, text: str) -> None:
         """A line above the view, where it stays."""
         self._live.console.print(Text(text))
 
-    def progress(self, activity: str, done: int, total: int) -> None:
+    def progress(self, progress: Progress) -> None:
         """See `Observer`."""
-        self._pace.update(activity, done, total)
+        self._pace.update(progress)
 
     def _read(self, state: StudyState) -> None:
         if state.started is None:
             return
         self._headline, self._provenance = headline(state), task_of(state)["provenance"]
         told = sum(g.told is not None for g in state.generations)
-        self._search.update("search", told, int(state.config["search"]["generations"]))
+        self._search.update(Progress("search", told, int(state.config["search"]["generations"])))
 
     def render(self, height: int | None) -> RenderableType:
         """The view now, with at most as many rows as fit `height` lines; None shows everything."""
@@ -119,8 +128,9 @@ class LiveView:
         """The current activity, and the search as a whole."""
         bars: list[RenderableType] = []
         if self._pace.busy:
-            name = activity_name(self._pace.activity)
-            bars.append(bar(name, self._pace.done, self._pace.total, pace_words(self._pace)))
+            name = activity_name(self._pace.activity).partition(" ")[0]  # not up to which epoch
+            bars.append(bar(name, self._pace.done, self._pace.total, done_of(self._pace), pace_words(self._pace)))
         if self._search.busy:
-            bars.append(bar("search", self._search.done, self._search.total, f"generations, {self._search.words()}"))
+            words = f"generations, {self._search.words()}"
+            bars.append(bar("search", self._search.done, self._search.total, done_of(self._search), words))
         return bars

@@ -11,6 +11,8 @@ from evonas.report.formatting import duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evonas.study.observer import Advance, Progress
+
 
 @final
 @dataclass
@@ -19,16 +21,18 @@ class Pace:
 
     clock: Callable[[], float] = time.monotonic
     activity: str = ""
-    done: int = 0
+    done: float = 0
     total: int = 0
+    running: tuple[Advance, ...] = ()
     _since: float = field(default=0.0, repr=False)
-    _first: int = field(default=0, repr=False)
+    _first: float = field(default=0, repr=False)
 
-    def update(self, activity: str, done: int, total: int) -> None:
+    def update(self, progress: Progress) -> None:
         """Take a report of progress; another activity, another total or fewer done begin anew."""
-        if (activity, total) != (self.activity, self.total) or done < self.done:
-            self._since, self._first = self.clock(), done
-        self.activity, self.done, self.total = activity, done, total
+        if (progress.activity, progress.total) != (self.activity, self.total) or progress.done < self.done:
+            self._since, self._first = self.clock(), progress.done
+        self.activity, self.done, self.total = progress.activity, progress.done, progress.total
+        self.running = progress.running
 
     @property
     def busy(self) -> bool:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, TextIO, final
 
 from evonas.cli.output import json_object
 from evonas.cli.pace import Pace
-from evonas.cli.words import activity_name, event_line, headline, pace_words
+from evonas.cli.words import activity_name, done_of, event_line, headline, pace_words
 from evonas.study.events import to_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evonas.study.events import Event
+    from evonas.study.observer import Progress
     from evonas.study.state import StudyState
 
 QUIET_S = 15.0  # shortest time between two lines about progress
@@ -51,11 +52,12 @@ class PlainView:
         self._to.write(text)
         self._spoke = self._clock()
 
-    def progress(self, activity: str, done: int, total: int) -> None:
+    def progress(self, progress: Progress) -> None:
         """See `Observer`."""
-        self._pace.update(activity, done, total)
+        self._pace.update(progress)
         if self._clock() - self._spoke >= QUIET_S and self._pace.busy:
-            self._to.write(f"{activity_name(activity)} {done}/{total}, {pace_words(self._pace)}")
+            name = activity_name(progress.activity)
+            self._to.write(f"{name} {done_of(progress)}, {pace_words(self._pace)}")
             self._spoke = self._clock()
 
 
@@ -76,7 +78,7 @@ class JsonView:
     def note(self, text: str) -> None:
         """Nothing: only events are written."""
 
-    def progress(self, activity: str, done: int, total: int) -> None:
+    def progress(self, progress: Progress) -> None:
         """Nothing: only events are written."""
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evonas.cli.pace import Pace
     from evonas.cli.rows import GenerationRow
     from evonas.study.events import Event
+    from evonas.study.observer import Advance, Progress
     from evonas.study.state import StudyState
 
 ACTIVITIES = {"train": "training", "trace": "tracing", "synthesise": "synthesis", "refit": "refit"}
@@ -38,11 +39,24 @@ def activity_name(activity: str) -> str:
 
 
 def pace_words(pace: Pace) -> str:
-    """How long the current activity will take, and of training how many candidates are done in a second."""
-    rate = pace.rate
-    if rate is None or not pace.busy or not pace.activity.startswith("train"):
-        return pace.words()
-    return f"{pace.words()}, {rate:.2g}/s"
+    """How long the current activity will take; of training also its candidates per second, and what is in training."""
+    words = [pace.words()]
+    if pace.busy and pace.activity.startswith("train"):
+        words += [f"{pace.rate:.2g}/s"] if pace.rate is not None else []
+        words += [in_training(pace.running)] if pace.running else []
+    return ", ".join(words)
+
+
+def done_of(progress: Progress | Pace) -> str:
+    """How many of how many, to a tenth where a stack has done a part of its work."""
+    return f"{progress.done:.1f}".removesuffix(".0") + f"/{progress.total}"
+
+
+def in_training(running: Sequence[Advance]) -> str:
+    """How many trainings are alive, and what epochs they have done."""
+    epochs = sorted({advance.epoch for advance in running})
+    reached = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]}–{epochs[-1]}"
+    return f"{sum(advance.alive for advance in running)} alive, epoch {reached}"
 
 
 def headline(state: StudyState) -> str:

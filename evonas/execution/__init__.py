@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from evonas.errors import ConfigurationError
-from evonas.execution.base import Executor, Job, Outcome
+from evonas.execution.base import Executor, Job, Outcome, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Executor", "Job", "Outcome", "executor"]
+__all__ = ["Executor", "Job", "Outcome", "executor", "tell"]
 
 
 def executor(name: str, workers: int | None = None, context: Any = None) -> Executor:

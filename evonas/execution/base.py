@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evonas.errors import Failure
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 class Job:
     """One call `function(context, *arguments)`; `function` is importable by name, the arguments can be pickled.
 
-    `context` is what the executor was made with: the data that all jobs share, sent to each worker once.
+    `context` is what the executor was made with: the data that all jobs share, sent to each worker once. While it runs
+    the function may call `evonas.execution.tell` to say how far it is.
     """
 
     key: str
@@ -34,6 +37,26 @@ class Outcome:
     failure: Failure | None = None
 
 
+_listener: ContextVar[Callable[[Any], None] | None] = ContextVar("listener", default=None)
+
+
+def tell(value: Any) -> None:
+    """Say how far the running job is, in plain data; without effect where nobody listens."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(value)
+
+
+@contextmanager
+def listening(listener: Callable[[Any], None] | None) -> Iterator[None]:
+    """What is told meanwhile goes to `listener`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 class Executor(Protocol):
     """Runs jobs. Not thread-safe: only the driver uses it."""
 
@@ -44,10 +67,13 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Queue a job. Raises `ProtocolError` when its key is already waiting or running."""
 
-    def collect(self, timeout_s: float | None = None) -> Sequence[Outcome]:
+    def collect(
+        self, timeout_s: float | None = None, told: Callable[[str, Any], None] | None = None
+    ) -> Sequence[Outcome]:
         """Wait until at least one job has ended, or the time is up; every outcome is given exactly once.
 
-        Returns at once with nothing when there is nothing to wait for.
+        Returns at once with nothing when there is nothing to wait for. Meanwhile `told(key, value)` is called with
+        what running jobs tell.
         """
 
     def cancel(self, key: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import Failure, FailureKind, ProtocolError
-from evonas.execution.base import Job, Outcome
+from evonas.execution.base import Job, Outcome, listening
 from evonas.execution.worker import run_job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @final
@@ -29,7 +30,11 @@ class InlineExecutor:
             raise ProtocolError(f"job {job.key!r} was submitted twice")
         self._waiting[job.key] = job
 
-    def collect(self, timeout_s: float | None = None) -> Sequence[Outcome]:  # noqa: ARG002 - a call cannot be cut short
+    def collect(
+        self,
+        timeout_s: float | None = None,  # noqa: ARG002 - a call cannot be cut short
+        told: Callable[[str, Any], None] | None = None,
+    ) -> Sequence[Outcome]:
         """Run one job to its end and return its outcome; cancelled jobs first."""
         if self._cancelled:
             cancelled, self._cancelled = self._cancelled, []
@@ -37,7 +42,8 @@ class InlineExecutor:
         if not self._waiting:
             return []
         key = next(iter(self._waiting))
-        return [run_job(self._context, self._waiting.pop(key))]
+        with listening(None if told is None else partial(told, key)):
+            return [run_job(self._context, self._waiting.pop(key))]
 
     def cancel(self, key: str) -> None:
         """Drop a job that has not run yet."""

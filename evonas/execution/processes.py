@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import ConfigurationError, EvonasError, Failure, FailureKind, ProtocolError
 from evonas.execution.base import Job, Outcome
-from evonas.execution.worker import serve
+from evonas.execution.worker import Said, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -108,17 +109,22 @@ class ProcessExecutor:
         self._workers.append(worker)
         return worker
 
-    def collect(self, timeout_s: float | None = None) -> Sequence[Outcome]:
+    def collect(
+        self, timeout_s: float | None = None, told: Callable[[str, Any], None] | None = None
+    ) -> Sequence[Outcome]:
         """Wait for at least one outcome. Raises the error of a job that failed for the user to mend."""
-        busy = {w.pipe: w for w in self._workers if w.job is not None}
-        if not self._ended and busy:
-            for pipe in connection.wait(list(busy), timeout_s):
-                self._receive(busy[pipe])  # type: ignore[index]
+        limit = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._ended and (busy := {w.pipe: w for w in self._workers if w.job is not None}):
+            ready = connection.wait(list(busy), None if limit is None else max(0.0, limit - time.monotonic()))
+            for pipe in ready:
+                self._receive(busy[pipe], told)  # type: ignore[index]
+            if not ready or (limit is not None and time.monotonic() >= limit):
+                break
         self._dispatch()
         ended, self._ended = self._ended, []
         return ended
 
-    def _receive(self, worker: _Worker) -> None:
+    def _receive(self, worker: _Worker, told: Callable[[str, Any], None] | None) -> None:
         job = worker.job
         if job is None:
             return
@@ -131,6 +137,10 @@ class ProcessExecutor:
             hint = "; often the kernel, for lack of memory" if code == -9 else ""
             self._ended.append(Outcome(job.key, failure=Failure(FailureKind.WORKER_DIED, f"the worker {cause}{hint}")))
             self._discard(worker)
+            return
+        if isinstance(reply, Said):
+            if told is not None:
+                told(job.key, reply.value)
             return
         worker.job = None
         if isinstance(reply, EvonasError):

@@ -6,14 +6,23 @@ import os
 import signal
 import threading
 import traceback
+from dataclasses import dataclass
 from multiprocessing import connection, parent_process
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import EvonasError, Failure, FailureKind
-from evonas.execution.base import Job, Outcome
+from evonas.execution.base import Job, Outcome, listening
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+
+@final
+@dataclass(frozen=True)
+class Said:
+    """What the running job told, on its way to the driver."""
+
+    value: Any
 
 
 def run_job(context: Any, job: Job) -> Outcome:
@@ -38,7 +47,8 @@ def serve(pipe: Connection) -> None:
         while True:
             job = pipe.recv()
             try:
-                reply: Outcome | EvonasError = run_job(context, job)
+                with listening(lambda value: pipe.send(Said(value))):
+                    reply: Outcome | EvonasError = run_job(context, job)
             except EvonasError as error:
                 reply = error
             pipe.send(reply)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from evonas.errors import Failure, FailureKind, StudyError
+from evonas.execution import tell
 from evonas.models.quantised_network import QuantisedNetwork
 from evonas.objectives import Measurement
+from evonas.study.observer import Advance
 from surrogates import HardwareTarget, ModelSpec, Stage
 
 if TYPE_CHECKING:
@@ -77,12 +79,20 @@ def train_stack(
 ) -> tuple[TrainedCandidate | Failure, ...]:
     """Train candidates of one structure together and score their exact fixed-point forms on the validation split.
 
-    Where memory does not suffice for all of them at once, they are trained in two halves.
+    Where memory does not suffice for all of them at once, they are trained in two halves. After each epoch it tells
+    how far it is (`Advance`).
     """
+    return _train_part(task, orders, training, (0.0, 1.0))
+
+
+def _train_part(
+    task: Task, orders: Sequence[TrainingOrder], training: Training, part: tuple[float, float]
+) -> tuple[TrainedCandidate | Failure, ...]:
+    """The part of a job that lasts from one share of its work to another."""
     from evonas.training.device import out_of_memory  # torch is loaded where it is needed, not in the driver
 
     try:
-        return _train_together(task, orders, training)
+        return _train_together(task, orders, training, part)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -90,11 +100,14 @@ def train_stack(
     if len(orders) == 1:
         return (Failure(FailureKind.OUT_OF_MEMORY, f"training alone: {message}"),)
     half = len(orders) // 2
-    return train_stack(task, orders[:half], training) + train_stack(task, orders[half:], training)
+    begin, end = part
+    middle = begin + (end - begin) * half / len(orders)
+    first = _train_part(task, orders[:half], training, (begin, middle))
+    return first + _train_part(task, orders[half:], training, (middle, end))
 
 
 def _train_together(
-    task: Task, orders: Sequence[TrainingOrder], training: Training
+    task: Task, orders: Sequence[TrainingOrder], training: Training, part: tuple[float, float]
 ) -> tuple[TrainedCandidate | Failure, ...]:
     from evonas.training.trainer import Member, Population
 
@@ -112,7 +125,13 @@ def _train_together(
     population = Population(
         members, data, clip=training.clip, epochs=epochs, batch_size=batch_size, states=states, device=training.device
     )
-    population.train(training.until, task.split("validation") if training.patience else None, training.patience)
+    first, last, (begin, end) = population.epoch, training.until or epochs, part
+
+    def epoch_done(epoch: int, alive: int) -> None:
+        tell(Advance(begin + (end - begin) * (epoch - first) / (last - first), epoch, alive))
+
+    validation = task.split("validation") if training.patience else None
+    population.train(training.until, validation, training.patience, epoch_done)
     going_on = {} if population.epoch == epochs else population.states()
     results = enumerate(population.results())
     return tuple(_repeated(task, order, dict(islice(results, len(order.seeds))), going_on) for order in orders)

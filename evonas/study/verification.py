@@ -21,6 +21,7 @@ from evonas.study.events import Chosen, HandedOver, Pick, Recalibrated, Synthesi
 from evonas.study.forecast import synthesised_records
 from evonas.study.identity import preparation
 from evonas.study.jobs import SynthesisOrder, score, synthesise_candidate
+from evonas.study.observer import Progress
 from surrogates import Stage
 from surrogates.layers import TABLES
 
@@ -209,14 +210,14 @@ class Recalibration:
         from surrogates.recalibration import recalibrate
 
         forecast = self._study.forecast
-        self._study.workers.progress("refit", 0, 1)
+        self._study.workers.progress(Progress("refit", 0, 1))
         if fresh[0].target.tool != forecast.target.tool:  # the first records of another tool: nothing to compare with
             forecast.adopt(forecast.fresh().fit(forecast.training_set(fresh)))
             return {}
         known = forecast.training_set(earlier, tool=fresh[0].target.tool)
         surrogate, summary = recalibrate(forecast.surrogate, known, fresh, roles)
         forecast.adopt(surrogate)
-        self._study.workers.progress("refit", 1, 1)
+        self._study.workers.progress(Progress("refit", 1, 1))
         return summary.to_dict()
 
     def _rescored(self) -> dict[int, Any]:

@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.execution import executor
+from evonas.study.observer import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from evonas.config import ExecutionConfig
     from evonas.execution import Executor, Job
-    from evonas.study.observer import Observer
+    from evonas.study.observer import Advance, Observer
     from evonas.tasks import Task
 
 
@@ -46,20 +47,33 @@ class Workers:
             self._executor.submit(job)
         sizes = sizes or {job.key: 1 for job in jobs}
         total, made, ended = sum(sizes[job.key] for job in jobs), 0, 0
-        self.progress(activity, 0, total)
+        running: dict[str, Advance] = {}
+
+        def advanced(key: str, advance: Advance) -> None:
+            running[key] = advance
+            self._report(activity, made, total, running, sizes)
+
+        self._report(activity, made, total, running, sizes)
         while ended < len(jobs):
             before = time.perf_counter()
-            outcomes = self._executor.collect()
+            outcomes = self._executor.collect(told=advanced)
             self.waiting_s += time.perf_counter() - before
             for outcome in outcomes:
                 ended, made = ended + 1, made + sizes[outcome.key]
+                running.pop(outcome.key, None)
                 done(outcome.key, outcome.failure or outcome.value)
-                self.progress(activity, made, total)
+                self._report(activity, made, total, running, sizes)
 
-    def progress(self, activity: str, done: int, total: int) -> None:
+    def _report(
+        self, activity: str, made: int, total: int, running: Mapping[str, Advance], sizes: Mapping[str, int]
+    ) -> None:
+        underway = sum(sizes[key] * advance.share for key, advance in running.items())
+        self.progress(Progress(activity, made + underway, total, tuple(running.values())))
+
+    def progress(self, progress: Progress) -> None:
         """Tell the observers how far the current activity is."""
         for observer in self._observers:
-            observer.progress(activity, done, total)
+            observer.progress(progress)
 
     def stop(self) -> None:
         """Stop whatever runs; the next job starts new workers."""

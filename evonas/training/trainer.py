@@ -23,7 +23,7 @@ from evonas.training.recipe import FREEZE_FROM, losses, pruned, schedule, single
 from evonas.training.state import MemberState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from evonas.models.quantised_network import QuantisedNetwork
     from evonas.models.stacked_dense import Place
@@ -139,11 +139,18 @@ class Population:
         return found
 
     @single_threaded()
-    def train(self, until: int | None = None, validation: Split | None = None, patience: int | None = None) -> None:
+    def train(
+        self,
+        until: int | None = None,
+        validation: Split | None = None,
+        patience: int | None = None,
+        epoch_done: Callable[[int, int], None] | None = None,
+    ) -> None:
         """Go on until so many epochs are done, or all.
 
         A member leaves when its loss is not finite, and with `patience` when its loss on `validation` has not become
         less for so many epochs; these are counted from where masks and binary points no longer change.
+        `epoch_done(epoch, alive)` is called after each epoch with the number of members that are left.
         """
         lowest, since = [math.inf] * len(self.members), [0] * len(self.members)
         for epoch in range(self.epoch, self.epochs if until is None else until):
@@ -160,8 +167,10 @@ class Population:
                 kept = [index for index, stays in enumerate(stay) if stays]
                 lowest, since = [lowest[i] for i in kept], [since[i] for i in kept]
                 self._let_go(kept)
-                if not kept:
-                    return
+            if epoch_done is not None:
+                epoch_done(self.epoch, len(self._numbers))
+            if not self._numbers:
+                return
         if self.epoch == self.epochs:
             self.stack.prune(1.0)
 

@@ -15,7 +15,7 @@ from fakes import jobs
 from fakes.studies import ShuffledExecutor
 
 from evonas.errors import ConfigurationError, FailureKind, ProtocolError, StudyError
-from evonas.execution import Job, executor
+from evonas.execution import Job, executor, tell
 
 NAMES = ("inline", "processes", "shuffled")
 PATIENCE = 120  # seconds until a test gives up; nothing here depends on how fast the machine is
@@ -114,6 +114,29 @@ def test_a_key_cannot_be_used_twice_at_once(make):
     assert collect(pool, 1)["a"].value == (None, 6)
 
 
+def test_what_jobs_tell_while_they_run_arrives_in_order_before_their_outcomes(make):
+    pool, heard, outcomes = make("data"), [], []
+    for name, number in (("a", 3), ("b", 2), ("c", 0)):
+        pool.submit(Job(name, jobs.count_aloud, (number,)))
+    limit = time.monotonic() + PATIENCE
+    while len(outcomes) < 3:
+        assert time.monotonic() < limit
+        ended = pool.collect(1.0, told=lambda key, value: heard.append((key, value)))
+        for outcome in ended:
+            assert [value for key, value in heard if key == outcome.key] == [("data", n) for n in range(outcome.value)]
+        outcomes += ended
+    tell("outside of any job")
+    assert sorted(heard) == [(name, ("data", n)) for name, n in (("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1))]
+
+
+def test_a_wait_ends_with_an_outcome_and_not_with_what_is_told(make):
+    pool = make()
+    pool.submit(Job("a", jobs.count_aloud, (5,)))
+    assert [outcome.value for outcome in pool.collect()] == [5]
+    pool.submit(Job("b", jobs.double, (1,)))
+    assert collect(pool, 1)["b"].value == (None, 2)
+
+
 def test_a_cancelled_job_ends_as_cancelled(make):
     pool = make()
     for i in range(5):
@@ -148,6 +171,16 @@ def test_jobs_run_in_at_most_so_many_other_processes(pool):
     pids = {o.value for o in collect(pool, 6).values()}
     assert 1 <= len(pids) <= 2
     assert psutil.Process().pid not in pids
+
+
+def test_what_a_job_tells_does_not_end_the_wait_and_time_does(pool, tmp_path):
+    heard = []
+    pool.submit(Job("endless", jobs.tell_and_wait, (str(tmp_path / "pid"),)))
+    until(lambda: (tmp_path / "pid").exists())
+    assert list(pool.collect(0.05, told=lambda key, value: heard.append((key, value)))) == []
+    assert heard == [("endless", "still here")]
+    pool.submit(Job("other", jobs.double, (1,)))
+    assert collect(pool, 1)["other"].value == ("context", 2)
 
 
 def test_a_cancelled_process_is_gone(pool, tmp_path):

@@ -159,7 +159,7 @@ evonas.study.training.train_stack = slowly
 class Watch:
     def happened(self, event, state):
         print(event.kind, flush=True)
-    def progress(self, activity, done, total):
+    def progress(self, progress):
         pass
 
 directory, task = Path(sys.argv[1]), studies.make_task()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evonas.errors import ConfigurationError, StudyError
+from evonas.execution import tell
 
 
 def double(context: Any, value: int) -> tuple[Any, int]:
@@ -19,6 +20,18 @@ def double(context: Any, value: int) -> tuple[Any, int]:
 
 def process(context: Any) -> int:
     return os.getpid()
+
+
+def count_aloud(context: Any, number: int) -> int:
+    """Tells how far it is before it ends."""
+    for n in range(number):
+        tell((context, n))
+    return number
+
+
+def tell_and_wait(context: Any, path: str) -> None:
+    tell("still here")
+    announce_and_wait(context, path)
 
 
 def fail(context: Any, text: str) -> None:

@@ -159,9 +159,11 @@ class ShuffledExecutor:
     def submit(self, job: Job) -> None:
         self._inline.submit(job)
 
-    def collect(self, timeout_s: float | None = None) -> Sequence[Outcome]:
+    def collect(
+        self, timeout_s: float | None = None, told: Callable[[str, Any], None] | None = None
+    ) -> Sequence[Outcome]:
         outcomes: list[Outcome] = []
-        while some := self._inline.collect():
+        while some := self._inline.collect(told=told):
             outcomes.extend(some)
         return [outcomes[i] for i in self._rng.permutation(len(outcomes))]
 

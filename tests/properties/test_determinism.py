@@ -51,7 +51,7 @@ def test_neither_does_a_death_in_the_middle_of_it(seed, configured, instant, tmp
             if self.life == 0:
                 raise KeyboardInterrupt
 
-        def progress(self, activity, done, total):
+        def progress(self, progress):
             pass
 
     monkeypatch.setattr(evonas.study.workers, "executor", lambda *a: ShuffledExecutor(a[2], seed))

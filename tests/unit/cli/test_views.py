@@ -14,6 +14,7 @@ from evonas.cli.live import LiveView
 from evonas.cli.pace import Pace
 from evonas.cli.plain import QUIET_S, JsonView, PlainView
 from evonas.study.events import Recalibrated, from_body
+from evonas.study.observer import Advance, Progress
 from evonas.study.state import StudyState
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "report"))
@@ -72,9 +73,9 @@ def test_live_view_shows_how_far_the_activity_is_and_what_failed():
     clock = Clock()
     view = live(clock)
     play(view, synthetic.complete_events()[:12])
-    view.progress("train", 0, 16)
+    view.progress(Progress("train", 0, 16))
     clock.now += 20
-    view.progress("train", 4, 16)
+    view.progress(Progress("train", 4, 16))
     text = drawn(view, height=30)
     assert "training" in text
     assert "4/16" in text
@@ -87,7 +88,7 @@ def test_live_view_fits_a_small_terminal():
     view = live()
     events = synthetic.complete_events()
     play(view, events)
-    view.progress("synthesise", 1, 2)
+    view.progress(Progress("synthesise", 1, 2))
     assert "synthesis" in drawn(view, height=20)
 
 
@@ -136,11 +137,29 @@ def test_plain_view_reports_progress_now_and_then():
     clock, stream = Clock(), io.StringIO()
     view = PlainView(stream, clock)
     for done in range(10):
-        view.progress("train", done, 10)
+        view.progress(Progress("train", done, 10))
         clock.now += QUIET_S / 3
     lines = stream.getvalue().splitlines()
     assert 2 <= len(lines) <= 4
     assert lines[0] == "training 3/10, about 35 s left, 0.2/s"
+
+
+def test_what_is_in_training_is_told_while_no_stack_has_ended():
+    clock, stream = Clock(), io.StringIO()
+    plain, view = PlainView(stream, clock), live(clock)
+    for watcher in (plain, view):
+        watcher.progress(Progress("train", 0, 24))
+    clock.now += 30
+    running = (Advance(0.25, 4, 12), Advance(0.5, 8, 11))
+    for watcher in (plain, view):
+        watcher.progress(Progress("train", 9.0, 24, running))
+    wanted = "training 9/24, about 50 s left, 0.3/s, 23 alive, epoch 4–8"
+    assert stream.getvalue().splitlines() == [wanted]
+    assert "9/24 about 50 s left, 0.3/s, 23 alive, epoch 4–8" in drawn(view, height=30)
+    clock.now += 30
+    plain.progress(Progress("train", 11.25, 24, (Advance(0.5, 8, 10),)))
+    assert "training 11.2/24" in stream.getvalue()
+    assert stream.getvalue().endswith("10 alive, epoch 8\n")
 
 
 def test_json_view_writes_every_event_so_that_it_can_be_read_back():
@@ -172,18 +191,18 @@ def test_a_recalibration_without_a_summary():
 def test_pace():
     clock = Clock()
     pace = Pace(clock)
-    pace.update("train", 0, 10)
+    pace.update(Progress("train", 0, 10))
     clock.now += 5
     assert pace.left is None
     assert pace.words() == "5.0 s so far"
-    pace.update("train", 5, 10)
+    pace.update(Progress("train", 5, 10))
     assert pace.left == pytest.approx(5.0)
-    pace.update("synthesise", 2, 4)  # what was done before counts for nothing
+    pace.update(Progress("synthesise", 2, 4))  # what was done before counts for nothing
     clock.now += 8
     assert pace.left is None
-    pace.update("synthesise", 3, 4)
+    pace.update(Progress("synthesise", 3, 4))
     assert pace.left == pytest.approx(8.0)
-    pace.update("synthesise", 4, 4)
+    pace.update(Progress("synthesise", 4, 4))
     assert not pace.busy
     assert pace.words() == "done"
 
@@ -191,7 +210,7 @@ def test_pace():
 def test_notes_stand_above_the_live_view_and_among_the_lines_and_not_among_events():
     stream, lines, objects = io.StringIO(), io.StringIO(), io.StringIO()
     with LiveView(Console(file=stream, width=80, height=40, force_terminal=True), Clock()) as view:
-        view.progress("trace", 1, 3)
+        view.progress(Progress("trace", 1, 3))
         view.note("baseline one: 9,000 LUT traced")
         assert "tracing" in drawn(view, height=30)
     assert "baseline one: 9,000 LUT traced" in stream.getvalue()

@@ -173,7 +173,7 @@ def test_loading_while_it_runs(configured, instant, task, tmp_path):
             with load_study(tmp_path / "s") as reader:
                 sizes.append((len(reader.state.candidates), len(state.candidates)))
 
-        def progress(self, activity, done, total):
+        def progress(self, progress):
             pass
 
     with Study(configured(), tmp_path / "s", task=task, observers=[Watch()]) as study:

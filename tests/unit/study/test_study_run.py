@@ -120,7 +120,7 @@ def test_the_test_split_is_read_at_the_hand_over_alone(configured, instant, task
         def happened(self, event, state):
             seen.append((event.kind, task.asked.count("test")))
 
-        def progress(self, activity, done, total):
+        def progress(self, progress):
             pass
 
     run(configured(), tmp_path / "s", task, observers=[Watch()])
@@ -418,8 +418,8 @@ def test_progress_is_told(configured, instant, task, tmp_path):
         def happened(self, event, state):
             seen.append(event.kind)
 
-        def progress(self, activity, done, total):
-            seen.append((activity, done, total))
+        def progress(self, progress):
+            seen.append((progress.activity, progress.done, progress.total))
 
     run(configured("search.generations=1"), tmp_path / "s", task, observers=[Watch()])
     assert [s for s in seen if s[0] == "train"] == [("train", done, 4) for done in range(5)]
@@ -438,7 +438,7 @@ def test_a_worker_that_dies_with_a_stack_costs_the_guilty_alone(configured, inst
         def submit(self, job):
             self.jobs.append(job)
 
-        def collect(self, timeout_s=None):
+        def collect(self, timeout_s=None, told=None):
             failure = Failure(FailureKind.WORKER_DIED, "killed by signal 9")
             jobs, self.jobs = self.jobs, []
             return [
