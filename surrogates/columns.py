@@ -13,8 +13,9 @@ Four tables, each a set of arrays of one length whose names begin with the table
   how many rows it has in `source`, the parts that it reads (-1: the input).
 - `record_*`: one row for each result of a tool: network (row of `network_*`), target (row of `targets`), stage, tool
   version, lut, ff, dsp, bram_18k, latency_cycles, initiation_interval, carry and delay_ns (-1: not said by the tool),
-  verified_vectors, wall_time_s, peak_memory_bytes; `nonzero` has the weights left in each layer, in order. Digests
-  of reports are not kept.
+  verified_vectors, wall_time_s, peak_memory_bytes, and layers: how many rows it has in `weights_*`. Digests of
+  reports are not kept.
+- `weights_*`: the counts of `surrogates.weights.LayerWeights`, one row for each layer of which they are known.
 - `failure_*`: one row for each tool that ended without a result: network, target, stage, kind (index into
   `failure_kinds`), wall_time_s, limit_s, memory_limit_bytes.
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -36,15 +38,17 @@ from surrogates.errors import SpecError
 from surrogates.layers import ACTIVATIONS, OPERATIONS, LayerSpec, OperationSpec, Window
 from surrogates.records import Stage, SynthesisRecord
 from surrogates.spec import HardwareTarget, ModelSpec
+from surrogates.weights import LayerWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-SCHEMA = 1
+SCHEMA = 2
 KINDS = ("dense", "conv", *OPERATIONS)
 WHOLE = ("lut", "ff", "dsp", "bram_18k", "latency_cycles", "initiation_interval", "carry", "delay_ns")
+COUNTS = tuple(count.name for count in fields(LayerWeights))
 UNKNOWN = -1.0  # of what may be None
 
 
@@ -176,6 +180,7 @@ def _records(
         values = [getattr(record, name) for record in records]
         return _narrow([UNKNOWN if value is None else value for value in values])
 
+    counts = np.array([layer.to_list() for record in records for layer in record.weights]).reshape(-1, len(COUNTS))
     return {
         "record_network": _narrow([networks[record.spec] for record in records]),
         "record_target": _narrow([lists("targets", record.target.to_dict()) for record in records]),
@@ -183,8 +188,8 @@ def _records(
         "record_tool": _narrow([lists("tools", record.tool_version) for record in records]),
         **{f"record_{name}": column(name) for name in (*WHOLE, "verified_vectors", "peak_memory_bytes")},
         "record_wall_time_s": np.array([record.wall_time_s for record in records], np.float32),
-        "record_layers": _narrow([len(record.nonzero_weights) for record in records]),
-        "nonzero": _narrow([count for record in records for count in record.nonzero_weights]),
+        "record_layers": _narrow([len(record.weights) for record in records]),
+        **{f"weights_{name}": _narrow(counts[:, place]) for place, name in enumerate(COUNTS)},
     }
 
 
@@ -259,6 +264,7 @@ def _read_records(
     targets: Sequence[HardwareTarget],
 ) -> list[SynthesisRecord]:
     first = _starts(columns["record_layers"])
+    weights = list(zip(*(columns[f"weights_{name}"].tolist() for name in COUNTS), strict=True))
 
     def value(name: str, row: int) -> float:
         return float(columns[f"record_{name}"][row])
@@ -280,7 +286,7 @@ def _read_records(
             initiation_interval=int(value("initiation_interval", row)),
             carry=known("carry", row),
             delay_ns=known("delay_ns", row),
-            nonzero_weights=tuple(columns["nonzero"][first[row] : first[row + 1]].tolist()),
+            weights=tuple(LayerWeights(*counts) for counts in weights[first[row] : first[row + 1]]),
             verified_vectors=int(columns["record_verified_vectors"][row]),
             wall_time_s=float(columns["record_wall_time_s"][row]),
             peak_memory_bytes=int(columns["record_peak_memory_bytes"][row]),

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, final
 
 from surrogates.errors import SpecError
 from surrogates.spec import HardwareTarget, ModelSpec
+from surrogates.weights import LayerWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SCHEMA = 1
+SCHEMA = 2
 TARGETS: tuple[str, ...] = ("lut", "ff", "dsp", "bram_18k", "latency_cycles", "initiation_interval")
 
 
@@ -42,9 +43,10 @@ class Stage(IntEnum):
 class SynthesisRecord:
     """What one tool said about one network on one target.
 
-    Counts are cells of the whole design; `None` means "this tool does not say", never zero. `nonzero_weights` is
-    what the trained weights really hold per layer. `delay_ns` is the tool's own critical path: relative only where
-    `stage` is SYNTHESISED. `verified_vectors` is how many input vectors were compared bit for bit without a mismatch.
+    Counts are cells of the whole design; `None` means "this tool does not say", never zero. `weights` counts what the
+    weights of each layer really hold, in order, where that was noted. `delay_ns` is the tool's own critical path:
+    relative only where `stage` is SYNTHESISED. `verified_vectors` is how many input vectors were compared bit for bit
+    without a mismatch.
     """
 
     spec: ModelSpec
@@ -59,7 +61,7 @@ class SynthesisRecord:
     initiation_interval: int
     carry: float | None = None
     delay_ns: float | None = None
-    nonzero_weights: tuple[int, ...] = ()
+    weights: tuple[LayerWeights, ...] = ()
     verified_vectors: int = 0
     wall_time_s: float = 0.0
     peak_memory_bytes: int = 0
@@ -77,26 +79,28 @@ class SynthesisRecord:
             "spec": self.spec.to_dict(),
             "target": self.target.to_dict(),
             "stage": self.stage.label,
-            "nonzero_weights": list(self.nonzero_weights),
+            "weights": [layer.to_list() for layer in self.weights],
             "schema": SCHEMA,
         }
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SynthesisRecord:
-        """Read what `to_dict` wrote. Raises `SpecError` for another schema or an unknown field."""
+        """Read what `to_dict` wrote, also with schema 1. Raises `SpecError` for another schema or an unknown field."""
         data = dict(data)
         schema = data.pop("schema", None)
-        if schema != SCHEMA:
-            raise SpecError("schema", schema, f"this version reads schema {SCHEMA}; make the records again")
+        if schema == 1:  # knew of weights only how many are left
+            data = {name: value for name, value in data.items() if name != "nonzero_weights"} | {"weights": ()}
+        elif schema != SCHEMA:
+            raise SpecError("schema", schema, f"this version reads schemas 1 and {SCHEMA}; make the records again")
         data["spec"] = ModelSpec.from_dict(data["spec"])
         data["target"] = HardwareTarget(**data["target"])
         data["stage"] = Stage[data["stage"].upper()]
-        data["nonzero_weights"] = tuple(data["nonzero_weights"])
         try:
+            data["weights"] = tuple(LayerWeights(*counts) for counts in data["weights"])
             return cls(**data)
         except TypeError as error:
-            raise SpecError("record", str(error), "has a field of the wrong name") from error
+            raise SpecError("record", str(error), "has a field of the wrong name or form") from error
 
 
 def read_records(path: Path | str) -> list[SynthesisRecord]:

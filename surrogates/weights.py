@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -37,9 +36,9 @@ class LayerWeights:
     def of(cls, codes: NDArray[Any]) -> LayerWeights:
         """Of whole numbers (fan-in, outputs)."""
         digits = signed_digit_counts(codes)
-        largest = int(np.abs(codes.astype(np.int64)).sum(axis=0).max(initial=0))
+        largest = int(abs(codes.astype("int64")).sum(axis=0).max(initial=0))
         return cls(
-            nonzero=int(np.count_nonzero(codes)),
+            nonzero=int((codes != 0).sum()),
             digits=int(digits.sum()),
             most_digits=int(digits.sum(axis=0).max(initial=0)),
             growth_bits=largest.bit_length(),
@@ -57,6 +56,8 @@ def signed_digit_counts(codes: NDArray[Any]) -> NDArray[np.int64]:
 
     They are the ones of |n| xor 3 |n|. Source: Reitwieser, Binary Arithmetic, Advances in Computers 1 (1960).
     """
+    import numpy as np  # records are read without it
+
     magnitude = np.abs(codes.astype(np.int64))
     found: NDArray[np.int64] = np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
     return found

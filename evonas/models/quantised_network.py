@@ -17,6 +17,7 @@ import numpy as np
 from evonas.models.fixed_point import FixedPoint, QuantisedDense
 from evonas.models.operations import QuantisedOperation, common_type
 from surrogates import LayerSpec, ModelSpec, OperationSpec
+from surrogates.weights import LayerWeights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,6 +111,11 @@ class QuantisedNetwork:
     def nonzero_weights(self) -> tuple[int, ...]:
         """Weights different from zero, per layer with weights."""
         return tuple(int(np.count_nonzero(layer.weight_codes)) for layer in self.weighted)
+
+    @cached_property
+    def layer_weights(self) -> tuple[LayerWeights, ...]:
+        """Counts of the weights of each layer with weights, as synthesis records keep them."""
+        return tuple(LayerWeights.of(layer.weight_codes) for layer in self.weighted)
 
     @cached_property
     def digest(self) -> str:

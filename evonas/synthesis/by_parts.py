@@ -129,7 +129,7 @@ def record_by_parts(
         bram_18k=0,
         latency_cycles=cost.latency_cycles,
         initiation_interval=1,
-        nonzero_weights=network.nonzero_weights,
+        weights=network.layer_weights,
         wall_time_s=time.perf_counter() - began,
     )
 

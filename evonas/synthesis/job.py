@@ -124,7 +124,7 @@ class DesignJob(Job[SynthesisRecord]):
     def add(self, stage: Stage, **measured: Any) -> None:
         """Append the record of `stage`."""
         network = self.network
-        known = {"spec": network.spec, "nonzero_weights": network.nonzero_weights, "verified_vectors": self.verified}
+        known = {"spec": network.spec, "weights": network.layer_weights, "verified_vectors": self.verified}
         self.records.append(SynthesisRecord(target=self.target, stage=stage, **known, **measured))  # type: ignore[arg-type]
 
     def result(self, failure: Failure | None) -> SynthesisResult:

@@ -5,7 +5,8 @@
 Units of up to 24 networks (`networks.py`) are trained or filled with random weights, traced one by one, and about one
 network in twelve goes through logic synthesis as well; each is checked bit for bit. What a tool cannot do within its
 limits of time and memory is kept as a label. OUT/units.jsonl has a line for each unit that is done, and the same
-command goes on with what is missing.
+command goes on with what is missing; `pack.py` makes a small file of it. Units depend on the seed and their number
+alone, so several machines may make different ones (`--first`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from evonas.execution import executor
 from evonas.execution.base import Job
 from evonas.seeding import derive
 from surrogates import Stage, analytic_costs
-from surrogates.weights import LayerWeights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def make(_context: None, seed: int, number: int, scratch: str) -> list[dict[str,
             "family": chosen.family,
             "data": chosen.data,
             "weights": chosen.weights,
-            "layers": [LayerWeights.of(layer.weight_codes).to_list() for layer in network.weighted],
+            "layers": [layer.to_list() for layer in network.layer_weights],
         }
         until, directory = _stage(chosen, place, seed), Path(scratch) / f"{number}" / f"{place}"
         made.append(about | _synthesised(network, data, chosen, until, directory))
@@ -141,7 +141,8 @@ def main() -> None:
     """Run the generator."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--units", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first unit")
+    parser.add_argument("--units", type=int, default=1000, help="how many from there")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
@@ -156,7 +157,7 @@ def main() -> None:
             if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
                 file.write("\n")  # behind a line that was cut off
             bar = progress.add_task(counts(done), total=options.units, completed=len(done))
-            for number in sorted(set(range(options.units)) - set(done)):
+            for number in sorted(set(range(options.first, options.first + options.units)) - set(done)):
                 pool.submit(Job(f"{number}", make, (options.seed, number, str(scratch.resolve()))))
             while outcomes := pool.collect():
                 for outcome in outcomes:

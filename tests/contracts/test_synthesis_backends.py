@@ -92,7 +92,7 @@ def test_success(backend, tmp_path):
         assert record.spec == NETWORK.spec
         assert record.target.tool == backend.name
         assert record.tool_version
-        assert record.nonzero_weights == NETWORK.nonzero_weights
+        assert record.weights == NETWORK.layer_weights
         assert min(record.lut, record.ff, record.latency_cycles, record.initiation_interval) > 0
         assert record.wall_time_s > 0
         assert record.peak_memory_bytes > 0

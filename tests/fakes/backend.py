@@ -90,6 +90,6 @@ def record(network: QuantisedNetwork, target: HardwareTarget, stage: Stage, vect
         latency_cycles=float(1 + len(network.layers)),
         initiation_interval=1,
         delay_ns=2.5,
-        nonzero_weights=network.nonzero_weights,
+        weights=network.layer_weights,
         verified_vectors=vectors if stage >= Stage.SYNTHESISED else 0,
     )

@@ -11,12 +11,13 @@ from fakes.families import FAMILIES, every_gene, space_of
 from surrogates import HardwareTarget, SpecError, Stage, SynthesisRecord
 from surrogates.columns import read_columns, write_columns
 from surrogates.dataset import Dataset, FailedSynthesis, Origin
+from surrogates.weights import LayerWeights
 
 
 def record(spec, stage=Stage.TRACED, **more):
     values = {"lut": 12.0, "ff": 3.0, "dsp": 0.0, "bram_18k": 0.0, "latency_cycles": 4.0, "initiation_interval": 1}
-    kept = tuple(layer.n_nonzero for layer in spec.weighted)
-    return SynthesisRecord(spec, HardwareTarget(), stage, "open 1", **(values | {"nonzero_weights": kept} | more))
+    kept = tuple(LayerWeights(n.n_nonzero, 2 * n.n_nonzero, 7, 9, n.n_in, n.n_out) for n in spec.weighted)
+    return SynthesisRecord(spec, HardwareTarget(), stage, "open 1", **(values | {"weights": kept} | more))
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def dataset():
     specs = [space.decode(genome).spec for space in spaces for genome in space.sample(5, rng)]
     small = HardwareTarget("xc7a35t", 3.333)
     records = [record(spec, lut=float(100 * n), verified_vectors=n, wall_time_s=0.5) for n, spec in enumerate(specs)]
+    records.append(replace(records[0], weights=()))
     records.append(replace(record(specs[0], Stage.SYNTHESISED, ff=None, carry=7.0, delay_ns=2.25), target=small))
     failures = [FailedSynthesis(specs[1], small, Stage.SYNTHESISED, "timeout", 600.5, 600.0, 1 << 31)]
     origins = {spec.digest: Origin("mlp", "trained" if n % 2 else "random", "jets") for n, spec in enumerate(specs)}
@@ -75,5 +77,5 @@ def test_another_schema_says_what_to_do(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr("surrogates.columns.SCHEMA", 99)
     write_columns(dataset, tmp_path / "records.npz")
     monkeypatch.undo()
-    with pytest.raises(SpecError, match=r"schema = 99: this version reads schema 1; write the records anew"):
+    with pytest.raises(SpecError, match=r"schema = 99: this version reads schema 2; write the records anew"):
         read_columns(tmp_path / "records.npz")
