@@ -73,7 +73,7 @@ class Executor(Protocol):
         """Wait until at least one job has ended, or the time is up; every outcome is given exactly once.
 
         Returns at once with nothing when there is nothing to wait for. Meanwhile `told(key, value)` is called with
-        what running jobs tell.
+        what running jobs tell; its errors are raised here and are no failures of the job.
         """
 
     def cancel(self, key: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 from evonas.errors import Failure, FailureKind, ProtocolError
@@ -22,7 +21,7 @@ class InlineExecutor:
     def __init__(self, context: Any = None) -> None:
         self._context = context
         self._waiting: dict[str, Job] = {}
-        self._cancelled: list[Outcome] = []
+        self._ended: list[Outcome] = []
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -35,20 +34,32 @@ class InlineExecutor:
         timeout_s: float | None = None,  # noqa: ARG002 - a call cannot be cut short
         told: Callable[[str, Any], None] | None = None,
     ) -> Sequence[Outcome]:
-        """Run one job to its end and return its outcome; cancelled jobs first."""
-        if self._cancelled:
-            cancelled, self._cancelled = self._cancelled, []
-            return cancelled
-        if not self._waiting:
-            return []
-        key = next(iter(self._waiting))
-        with listening(None if told is None else partial(told, key)):
-            return [run_job(self._context, self._waiting.pop(key))]
+        """Run one job to its end and return its outcome; what has ended otherwise first."""
+        if not self._ended and self._waiting:
+            self._run(self._waiting.pop(next(iter(self._waiting))), told)
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _run(self, job: Job, told: Callable[[str, Any], None] | None) -> None:
+        """An error of the listener is not the job's: it is raised when the job has ended."""
+        errors: list[Exception] = []
+
+        def listen(value: Any) -> None:
+            if told is not None and not errors:
+                try:
+                    told(job.key, value)
+                except Exception as error:  # noqa: BLE001 - raised below
+                    errors.append(error)
+
+        with listening(listen):
+            self._ended.append(run_job(self._context, job))
+        if errors:
+            raise errors[0]
 
     def cancel(self, key: str) -> None:
         """Drop a job that has not run yet."""
         if self._waiting.pop(key, None) is not None:
-            self._cancelled.append(Outcome(key, failure=Failure(FailureKind.CANCELLED, "cancelled before it ran")))
+            self._ended.append(Outcome(key, failure=Failure(FailureKind.CANCELLED, "cancelled before it ran")))
 
     def close(self) -> None:
         """Forget what waits."""

@@ -129,6 +129,18 @@ def test_what_jobs_tell_while_they_run_arrives_in_order_before_their_outcomes(ma
     assert sorted(heard) == [(name, ("data", n)) for name, n in (("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1))]
 
 
+def test_an_error_of_the_listener_is_not_the_jobs(make):
+    pool = make()
+    pool.submit(Job("a", jobs.count_aloud, (2,)))
+
+    def broken(key, value):
+        raise ValueError("a bar that cannot be drawn")
+
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        pool.collect(told=broken)
+    assert collect(pool, 1)["a"].value == 2
+
+
 def test_a_wait_ends_with_an_outcome_and_not_with_what_is_told(make):
     pool = make()
     pool.submit(Job("a", jobs.count_aloud, (5,)))
