@@ -156,11 +156,15 @@ def layer_interval(table: LayerTable) -> Floats:
 
     The slowest layer sets them, by its reuse factor, so it counts in full (the first of equals) and the others for 0.
     """
-    cycles = np.where(table.unrolled, 1.0, table.reuse * table.copies)
-    slowest = np.flatnonzero(cycles == table.largest(cycles)[table.owner])
-    _, first = np.unique(table.owner[slowest], return_index=True)
+    return slowest(table, np.where(table.unrolled, 1.0, table.reuse * table.copies))
+
+
+def slowest(table: LayerTable, cycles: Floats) -> Floats:
+    """Cycles (L,) of the slowest layer of each network, the first of equals, and 0 of the others."""
+    rows = np.flatnonzero(cycles == table.largest(cycles)[table.owner])
+    _, first = np.unique(table.owner[rows], return_index=True)
     result = np.zeros(len(cycles))
-    result[slowest[first]] = cycles[slowest[first]]
+    result[rows[first]] = cycles[rows[first]]
     return result
 
 

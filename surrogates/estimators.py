@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Kind = Literal["gp", "ridge", "trees", "ensemble"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT: Kind = "ensemble"  # no kind alone is better both on unseen architectures and beyond the largest network known
-SCHEMA = 2  # raised whenever the same parameters and records would give other predictions
+SCHEMA = 3  # raised whenever the same parameters and records would give other predictions
 MIN_LEARNED = 20  # below so many records the residual is one number
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "ResidualSurrogate", "Surrogate", "fit_surrogate", "predict_records"]

@@ -55,6 +55,9 @@ COMPACT: tuple[str, ...] = (
     "log_reuse",
     "log_interval",
     "log_dsp",
+    "log_turns",
+    "choice_bits",
+    "lane_bits",
     "log_clock",
 )
 _EXTRA: tuple[str, ...] = ("log_macs", "log_bops", "log_ebops", "stages", "log_outputs", "input_bits")
@@ -68,6 +71,9 @@ _PER_LAYER: tuple[str, ...] = (
     "log_dsp",
     "log_reuse",
     "shared",
+    "log_turns",
+    "choice_bits",
+    "lane_bits",
 )
 
 
@@ -117,6 +123,7 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
         return np.where(table.activation == ACTIVATIONS.index(activation), 1.0, 0.0)
 
     first = table.position == 0
+    turns, choice, lanes = _turns(table)
     return {
         "log_lut": _log(table.total(layer_lut(table))),
         "log_ff": _log(table.total(layer_ff(table))),
@@ -138,6 +145,9 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
         "log_reuse": table.total(share * np.log2(table.reuse)),
         "log_interval": np.log2(table.total(layer_interval(table))),
         "log_dsp": _log(table.total(layer_dsp(table))),
+        "log_turns": table.total(share * turns),
+        "choice_bits": table.total(share * choice),
+        "lane_bits": table.total(share * lanes),
         "log_clock": np.log2(clock),
         "log_macs": _log(table.total(layer_macs(table))),
         "log_bops": _log(table.total(layer_bops(table))),
@@ -148,8 +158,22 @@ def _network_features(table: LayerTable, clock: Floats) -> Mapping[str, Floats]:
     }
 
 
+def _turns(table: LayerTable) -> tuple[Floats, Floats, Floats]:
+    """Of layers that share multipliers (L,), else 0: what the choices of words and sums are made of.
+
+    Logarithm of the outputs that take turns at a multiplier; bits that tell outputs, and bits that tell multipliers,
+    apart: what is chosen by so many bits costs the same up to the next power of two.
+    """
+    shared = ~table.unrolled
+    turns = np.log2(np.maximum(table.reuse / table.n_in, 1.0))
+    lanes = np.ceil(np.log2(np.maximum(table.weights / table.reuse, 1.0)))
+    choice = np.ceil(np.log2(table.n_out))
+    return np.where(shared, turns, 0.0), np.where(shared, choice, 0.0), np.where(shared, lanes, 0.0)
+
+
 def _padded(table: LayerTable) -> Floats:
     """Per-layer features by position, (n_specs, PLACES * len(_PER_LAYER)), zeros where there is no layer."""
+    turns, choice, lanes = _turns(table)
     columns = {
         "log_n_out": _log(table.n_out),
         "log_nonzero": _log(table.nonzero),
@@ -160,6 +184,9 @@ def _padded(table: LayerTable) -> Floats:
         "log_dsp": _log(layer_dsp(table)),
         "log_reuse": np.log2(table.reuse),
         "shared": np.where(table.unrolled, 0.0, 1.0),
+        "log_turns": turns,
+        "choice_bits": choice,
+        "lane_bits": lanes,
     }
     placed = table.position < PLACES
     padded = np.zeros((table.n_specs, PLACES, len(_PER_LAYER)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from surrogates import high_level_synthesis
 from surrogates.analytic import (
     alive_shares,
     exact_cycles,
@@ -21,34 +22,55 @@ from surrogates.analytic import (
     layer_interval,
     layer_lut,
     logic_stages,
+    slowest,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from surrogates.table import Floats, LayerTable
 
 SHRINKAGE = 1.0  # weight of the prior "the closed form is right", in units of one record with a log error of 1/10
 NOISE = 0.1
 CAP = 3.0  # a layer's correction never exceeds exp(3): logarithms extrapolate without bound
 N_FACTORS = 12
+OURS = "openrtl"  # the tool whose closed forms are our own
 _STEPS = 25
 
 
-def closed_form(table: LayerTable, target: str) -> Floats:
-    """Closed-form cost of each layer (L,) for one of the targets, in cells, blocks or cycles; adds up over layers."""
-    forms = {
-        "lut": layer_lut,
-        "ff": layer_ff,
-        "dsp": layer_dsp,
-        "bram_18k": layer_bram,
-        "latency_cycles": logic_stages,
-        "initiation_interval": layer_interval,
-    }
-    return forms[target](table)
+_OURS: Mapping[str, Callable[[LayerTable], Floats]] = {
+    "lut": layer_lut,
+    "ff": layer_ff,
+    "dsp": layer_dsp,
+    "bram_18k": layer_bram,
+    "latency_cycles": logic_stages,
+    "initiation_interval": layer_interval,
+}
+_HIGH_LEVEL: Mapping[str, Callable[[LayerTable], Floats]] = {
+    "lut": high_level_synthesis.lut,
+    "ff": high_level_synthesis.ff,
+    "dsp": high_level_synthesis.dsp,
+    "bram_18k": high_level_synthesis.bram_18k,
+    "latency_cycles": lambda table: np.where(table.unrolled, logic_stages(table), 0.0),
+    "initiation_interval": lambda table: slowest(table, high_level_synthesis.interval(table)),
+}
 
 
-def exact_part(table: LayerTable, target: str) -> Floats:
+def closed_form(table: LayerTable, target: str, tool: str = OURS) -> Floats:
+    """Closed-form cost of each layer (L,) for one of the targets, in cells, blocks or cycles; adds up over layers.
+
+    Of our own tool chain, or of what high-level synthesis makes of the same layer.
+    """
+    return (_OURS if tool == OURS else _HIGH_LEVEL)[target](table)
+
+
+def exact_part(table: LayerTable, target: str, tool: str = OURS) -> Floats:
     """What a network costs on top of its layers' closed forms (n_specs,), known exactly and so never bent."""
-    return exact_cycles(table) if target == "latency_cycles" else np.zeros(table.n_specs)
+    if target != "latency_cycles":
+        return np.zeros(table.n_specs)
+    if tool == OURS:
+        return exact_cycles(table)
+    return table.total(np.where(table.unrolled, 0.0, high_level_synthesis.cycles(table)))
 
 
 def _factors(table: LayerTable) -> Floats:
@@ -86,25 +108,26 @@ def _factors(table: LayerTable) -> Floats:
 @final
 @dataclass(frozen=True)
 class LayerLaw:
-    """A fitted law of one target; `exponents` has one entry per factor, all zero for the plain closed form."""
+    """A fitted law of one target and tool; `exponents` has one entry per factor, all zero for the plain closed form."""
 
     target: str
     exponents: Floats
+    tool: str = OURS
 
     @classmethod
-    def plain(cls, target: str) -> LayerLaw:
+    def plain(cls, target: str, tool: str = OURS) -> LayerLaw:
         """The closed form itself, without a record."""
-        return cls(target, np.zeros(N_FACTORS))
+        return cls(target, np.zeros(N_FACTORS), tool)
 
     @classmethod
-    def fit(cls, table: LayerTable, values: Floats, weights: Floats, target: str) -> LayerLaw:
+    def fit(cls, table: LayerTable, values: Floats, weights: Floats, target: str, tool: str = OURS) -> LayerLaw:
         """Fit exponents to `values` (n,) of the networks of `table` with `weights` (n,), shrunk towards zero.
 
         Damped Gauss-Newton on log1p costs with Huber weights, because a network whose logic is optimised away
         altogether says nothing about the others.
         """
-        factors, forms, truth = _factors(table), closed_form(table, target), np.log1p(values)
-        exact = exact_part(table, target)
+        factors, forms, truth = _factors(table), closed_form(table, target, tool), np.log1p(values)
+        exact = exact_part(table, target, tool)
 
         def evaluate(theta: Floats) -> tuple[Floats, Floats]:
             parts = forms * np.exp(np.clip(factors @ theta, -CAP, CAP))
@@ -132,9 +155,10 @@ class LayerLaw:
                     break
             if not better:
                 break
-        return cls(target, theta)
+        return cls(target, theta, tool)
 
     def log_cost(self, table: LayerTable) -> Floats:
         """log(1 + cost) of each network of `table`, (n,)."""
         correction = np.exp(np.clip(_factors(table) @ self.exponents, -CAP, CAP))
-        return np.log1p(exact_part(table, self.target) + table.total(closed_form(table, self.target) * correction))
+        bent = table.total(closed_form(table, self.target, self.tool) * correction)
+        return np.log1p(exact_part(table, self.target, self.tool) + bent)

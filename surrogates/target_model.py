@@ -51,6 +51,11 @@ class TrainingSet:
         features = feature_matrix(specs, [record.target for record in records])
         return cls(tuple(records), layer_table(specs), features, weights, architecture_groups(specs))
 
+    @property
+    def tool(self) -> str:
+        """The one tool that all records are of."""
+        return str(self.records[0].target.tool)
+
     def values(self, target: str) -> Floats:
         """What the tool reported for `target`, (n,)."""
         return np.array([getattr(record, target) for record in self.records], dtype=np.float64)
@@ -119,16 +124,16 @@ class TargetModel:
     @classmethod
     def fit(cls, data: TrainingSet, target: str, learner: Callable[[int], Residual]) -> TargetModel:
         """Fit law, residual and calibration; `learner` makes an unfitted residual for a number of records."""
-        domain, floor_holds = Domain.of(data), False
+        domain, floor_holds, tool = Domain.of(data), False, data.tool
         if target in COUNTED:
-            formula, truth = data.table.total(closed_form(data.table, target)), data.values(target)
+            formula, truth = data.table.total(closed_form(data.table, target, tool)), data.values(target)
             lowest = LOWEST.get(target, 0.0)
             above = formula > lowest
             floor_holds = not (truth[~above] > lowest).any()
             rows = np.flatnonzero(above if floor_holds else np.ones_like(above))
             spread = _spread(np.log1p(truth[rows]) - np.log1p(formula[rows]), data.weights[rows])
             if spread <= CONFIRMED:
-                plain = LayerLaw.plain(target)
+                plain = LayerLaw.plain(target, tool)
                 return cls(target, domain, plain, None, Calibration(0.0, SPREADS, 0), floor_holds, spread)
             data = data.rows(rows)
         residual = learner(len(data.records))
@@ -141,7 +146,7 @@ class TargetModel:
         table = layer_table(specs)
         unseen = self.domain.unseen(table, target)
         lowest = LOWEST.get(self.target, 0.0)
-        formula = table.total(closed_form(table, self.target))
+        formula = table.total(closed_form(table, self.target, self.law.tool))
         if self.residual is None:
             mean, std = np.log1p(formula), np.full(len(specs), self.spread / SPREADS)
         else:
@@ -171,7 +176,7 @@ def _native(log_cost: Floats, lowest: float) -> Floats:
 
 def _fit_parts(data: TrainingSet, target: str, residual: Residual) -> LayerLaw:
     values = data.values(target)
-    law = LayerLaw.fit(data.table, values, data.weights, target)
+    law = LayerLaw.fit(data.table, values, data.weights, target, data.tool)
     left = np.log1p(values) - law.log_cost(data.table)
     residual.fit(data.features, _winsorised(left), data.weights)
     return law
