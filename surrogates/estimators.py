@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
 
-Kind = Literal["gp", "ridge", "trees", "ensemble"]
+Kind = Literal["gp", "ridge", "trees", "ensemble", "auto"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-DEFAULT: Kind = "ensemble"  # no kind alone is better both on unseen architectures and beyond the largest network known
+DEFAULT: Kind = "auto"  # no kind alone is better for every target and tool
 SCHEMA = 3  # raised whenever the same parameters and records would give other predictions
 MIN_LEARNED = 20  # below so many records the residual is one number
 
@@ -60,8 +60,8 @@ class ResidualSurrogate:
     """Analytic law + learned residual, by target (`surrogates.TARGETS`), for records of one stage and tool.
 
     Kinds of residual: "gp" Gaussian process, "ridge" quadratic ridge, "trees" extremely randomised trees, "ensemble"
-    the mean of the first two and the trees. The same records give the same predictions in whatever order they come:
-    they are sorted first.
+    their mean, "auto" whichever of these held-out architectures speak for, by target. The same records give the same
+    predictions in whatever order they come: they are sorted first.
     """
 
     def __init__(self, kind: Kind = DEFAULT, *, seed: int = 0, stage: Stage = Stage.SYNTHESISED) -> None:
@@ -97,6 +97,11 @@ class ResidualSurrogate:
         """Digest of the training set, whatever its order."""
         return training_digest(self._need().records)
 
+    @property
+    def learners(self) -> dict[str, str]:
+        """By target what was chosen: a kind, "offset" below 20 records, or "closed form" where that is exact."""
+        return {target: model.learner for target, model in self._need().models.items()}
+
     def fresh(self) -> Self:
         """An unfitted surrogate with the same parameters."""
         return type(self)(self.kind, seed=self.seed, stage=self.stage)
@@ -113,7 +118,7 @@ class ResidualSurrogate:
         tool = _one_source(ordered, self.stage)
         data = TrainingSet.of(ordered, mass)
         with one_thread():
-            models = {target: TargetModel.fit(data, target, self._residual) for target in TARGETS}
+            models = {target: TargetModel.fit(data, target, self._residuals) for target in TARGETS}
         self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
         return self
 
@@ -146,16 +151,13 @@ class ResidualSurrogate:
             raise NotFittedError("this surrogate has no records yet: call fit(records), or take start_surrogate()")
         return self._fitted
 
-    def _residual(self, n_records: int) -> Residual:
+    def _residuals(self, n_records: int) -> dict[str, Residual]:
         if n_records < MIN_LEARNED:
-            return OffsetResidual()
-        if self.kind == "gp":
-            return GPResidual()
-        if self.kind == "ridge":
-            return RidgeResidual()
-        if self.kind == "trees":
-            return TreesResidual(self.seed)
-        return BlendResidual((GPResidual(), RidgeResidual(), TreesResidual(self.seed)))
+            return {"offset": OffsetResidual()}
+        parts: dict[str, Residual] = {"gp": GPResidual(), "ridge": RidgeResidual(), "trees": TreesResidual(self.seed)}
+        if self.kind == "auto":
+            return parts
+        return {self.kind: parts[self.kind] if self.kind in parts else BlendResidual(tuple(parts.values()))}
 
     def _digest(self, records: tuple[SynthesisRecord, ...], weights: Floats) -> str:
         content = {

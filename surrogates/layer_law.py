@@ -8,7 +8,7 @@ physics: this is the part of the surrogate that is trusted past the edge of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
@@ -28,13 +28,15 @@ from surrogates.analytic import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from surrogates.spec import HardwareTarget
     from surrogates.table import Floats, LayerTable
 
 SHRINKAGE = 1.0  # weight of the prior "the closed form is right", in units of one record with a log error of 1/10
 NOISE = 0.1
 CAP = 3.0  # a layer's correction never exceeds exp(3): logarithms extrapolate without bound
 N_FACTORS = 12
-OURS = "openrtl"  # the tool whose closed forms are our own
+Flow = Literal["openrtl", "io_parallel", "io_stream"]
+OURS: Literal["openrtl"] = "openrtl"
 _STEPS = 25
 
 
@@ -56,21 +58,27 @@ _HIGH_LEVEL: Mapping[str, Callable[[LayerTable], Floats]] = {
 }
 
 
-def closed_form(table: LayerTable, target: str, tool: str = OURS) -> Floats:
-    """Closed-form cost of each layer (L,) for one of the targets, in cells, blocks or cycles; adds up over layers.
-
-    Of our own tool chain, or of what high-level synthesis makes of the same layer.
-    """
-    return (_OURS if tool == OURS else _HIGH_LEVEL)[target](table)
+def flow_of(target: HardwareTarget) -> Flow:
+    """Whose closed forms a target has: our own tools', or those of high-level synthesis with one of its interfaces."""
+    return OURS if target.tool == OURS else target.io_type
 
 
-def exact_part(table: LayerTable, target: str, tool: str = OURS) -> Floats:
+def closed_form(table: LayerTable, target: str, flow: Flow = OURS) -> Floats:
+    """Closed-form cost of each layer (L,) for one of the targets, in cells, blocks or cycles; adds up over layers."""
+    cost = (_OURS if flow == OURS else _HIGH_LEVEL)[target](table)
+    if flow == "io_stream" and target == "ff":
+        cost = cost + high_level_synthesis.stream_ff(table)
+    return cost
+
+
+def exact_part(table: LayerTable, target: str, flow: Flow = OURS) -> Floats:
     """What a network costs on top of its layers' closed forms (n_specs,), known exactly and so never bent."""
     if target != "latency_cycles":
         return np.zeros(table.n_specs)
-    if tool == OURS:
+    if flow == OURS:
         return exact_cycles(table)
-    return table.total(np.where(table.unrolled, 0.0, high_level_synthesis.cycles(table)))
+    cycles = np.where(table.unrolled, 0.0, high_level_synthesis.cycles(table))
+    return table.total(cycles + (high_level_synthesis.stream_cycles(table) if flow == "io_stream" else 0.0))
 
 
 def _factors(table: LayerTable) -> Floats:
@@ -108,26 +116,26 @@ def _factors(table: LayerTable) -> Floats:
 @final
 @dataclass(frozen=True)
 class LayerLaw:
-    """A fitted law of one target and tool; `exponents` has one entry per factor, all zero for the plain closed form."""
+    """A fitted law of one target and flow; `exponents` has one entry per factor, all zero for the plain closed form."""
 
     target: str
     exponents: Floats
-    tool: str = OURS
+    flow: Flow = OURS
 
     @classmethod
-    def plain(cls, target: str, tool: str = OURS) -> LayerLaw:
+    def plain(cls, target: str, flow: Flow = OURS) -> LayerLaw:
         """The closed form itself, without a record."""
-        return cls(target, np.zeros(N_FACTORS), tool)
+        return cls(target, np.zeros(N_FACTORS), flow)
 
     @classmethod
-    def fit(cls, table: LayerTable, values: Floats, weights: Floats, target: str, tool: str = OURS) -> LayerLaw:
+    def fit(cls, table: LayerTable, values: Floats, weights: Floats, target: str, flow: Flow = OURS) -> LayerLaw:
         """Fit exponents to `values` (n,) of the networks of `table` with `weights` (n,), shrunk towards zero.
 
         Damped Gauss-Newton on log1p costs with Huber weights, because a network whose logic is optimised away
         altogether says nothing about the others.
         """
-        factors, forms, truth = _factors(table), closed_form(table, target, tool), np.log1p(values)
-        exact = exact_part(table, target, tool)
+        factors, forms, truth = _factors(table), closed_form(table, target, flow), np.log1p(values)
+        exact = exact_part(table, target, flow)
 
         def evaluate(theta: Floats) -> tuple[Floats, Floats]:
             parts = forms * np.exp(np.clip(factors @ theta, -CAP, CAP))
@@ -155,10 +163,10 @@ class LayerLaw:
                     break
             if not better:
                 break
-        return cls(target, theta, tool)
+        return cls(target, theta, flow)
 
     def log_cost(self, table: LayerTable) -> Floats:
         """log(1 + cost) of each network of `table`, (n,)."""
         correction = np.exp(np.clip(_factors(table) @ self.exponents, -CAP, CAP))
-        bent = table.total(closed_form(table, self.target, self.tool) * correction)
-        return np.log1p(exact_part(table, self.target, self.tool) + bent)
+        bent = table.total(closed_form(table, self.target, self.flow) * correction)
+        return np.log1p(exact_part(table, self.target, self.flow) + bent)

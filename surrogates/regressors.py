@@ -173,6 +173,11 @@ class TreesResidual:
         return TreesResidual(self.seed, max(self.n_trees // 2, 10))
 
 
+def blended(means: Floats, stds: Floats) -> tuple[Floats, Floats]:
+    """Mean and spread of a blend of the means and spreads of its parts, (parts, n) each."""
+    return means.mean(axis=0), np.sqrt((stds**2).mean(axis=0) + means.var(axis=0))
+
+
 @final
 class BlendResidual:
     """Mean of several learners; the spread adds their disagreement to their mean variance."""
@@ -188,7 +193,7 @@ class BlendResidual:
     def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
         """Mean of the means; law of total variance for the spread."""
         means, stds = (np.stack(each) for each in zip(*(part.predict(inputs) for part in self.parts), strict=True))
-        return means.mean(axis=0), np.sqrt((stds**2).mean(axis=0) + means.var(axis=0))
+        return blended(means, stds)
 
     def twin(self) -> BlendResidual:
         """Another of the parts' twins."""

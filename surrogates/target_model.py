@@ -9,15 +9,18 @@ import numpy as np
 
 from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
 from surrogates.features import feature_matrix
-from surrogates.layer_law import LayerLaw, closed_form
+from surrogates.layer_law import LayerLaw, closed_form, flow_of
+from surrogates.metrics import spearman
+from surrogates.regressors import BlendResidual, blended
 from surrogates.splits import architecture_groups, group_folds
 from surrogates.table import Floats, layer_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from surrogates.layer_law import Flow
     from surrogates.records import SynthesisRecord
     from surrogates.regressors import Residual
     from surrogates.spec import HardwareTarget, ModelSpec
@@ -30,7 +33,10 @@ LARGEST = float(np.log(1e9))
 LOWEST = {"latency_cycles": 1.0, "initiation_interval": 1.0}  # of the other targets 0
 COUNTED = ("dsp", "bram_18k", "initiation_interval")  # follow from the description but for a few pruned multipliers
 CONFIRMED = 0.1  # a closed form is the model where nine tenths of the records are within so much of it, log scale
+BETTER, RANK_TOLERANCE = 0.95, 0.001
+BLEND, CLOSED_FORM = "ensemble", "closed form"
 SPREADS = 1.645  # from the centre to the end of a 90 % interval of a normal distribution, in standard deviations
+FORMULA = Calibration(0.0, SPREADS, 0)  # of what follows a closed form
 
 
 @final
@@ -52,9 +58,9 @@ class TrainingSet:
         return cls(tuple(records), layer_table(specs), features, weights, architecture_groups(specs))
 
     @property
-    def tool(self) -> str:
-        """The one tool that all records are of."""
-        return str(self.records[0].target.tool)
+    def flow(self) -> Flow:
+        """Whose closed forms the records have; they are of one tool."""
+        return flow_of(self.records[0].target)
 
     def values(self, target: str) -> Floats:
         """What the tool reported for `target`, (n,)."""
@@ -110,7 +116,9 @@ class TargetModel:
 
     `residual` is None where the closed form alone is the model, up to a factor of exp(`spread`) in 90 % of the cases:
     for counted targets that agree with it. `floor_holds` says that no record has more than the least possible where the
-    closed form has not (a DSP slice without a multiplier, say), so none is predicted there.
+    closed form has not (a DSP slice without a multiplier, say), so none is predicted there. `exact` says that networks
+    with (True) or without (False) unrolled layers follow the closed form within `spread`, and only the others need the
+    residual. `learner` names what the residual is.
     """
 
     target: str
@@ -120,47 +128,109 @@ class TargetModel:
     calibration: Calibration
     floor_holds: bool = False
     spread: float = 0.0
+    exact: bool | None = None
+    learner: str = CLOSED_FORM
 
     @classmethod
-    def fit(cls, data: TrainingSet, target: str, learner: Callable[[int], Residual]) -> TargetModel:
-        """Fit law, residual and calibration; `learner` makes an unfitted residual for a number of records."""
-        domain, floor_holds, tool = Domain.of(data), False, data.tool
+    def fit(cls, data: TrainingSet, target: str, learners: Callable[[int], Mapping[str, Residual]]) -> TargetModel:
+        """Fit law, residual and calibration; `learners` makes unfitted residuals for a number of records.
+
+        Of several learners, folds of held-out architectures choose one, or their blend (`chosen`).
+        """
+        domain, floor_holds, flow, exact, spread = Domain.of(data), False, data.flow, None, 0.0
         if target in COUNTED:
-            formula, truth = data.table.total(closed_form(data.table, target, tool)), data.values(target)
+            formula, truth = data.table.total(closed_form(data.table, target, flow)), data.values(target)
             lowest = LOWEST.get(target, 0.0)
             above = formula > lowest
             floor_holds = not (truth[~above] > lowest).any()
             rows = np.flatnonzero(above if floor_holds else np.ones_like(above))
-            spread = _spread(np.log1p(truth[rows]) - np.log1p(formula[rows]), data.weights[rows])
-            if spread <= CONFIRMED:
-                plain = LayerLaw.plain(target, tool)
-                return cls(target, domain, plain, None, Calibration(0.0, SPREADS, 0), floor_holds, spread)
+            errors, unrolled = np.log1p(truth) - np.log1p(formula), _unrolled(data.table)
+            spreads = {kind: _spread(errors[part], data.weights[part])
+                       for kind in (False, True) if len(part := rows[unrolled[rows] == kind])}  # fmt: skip
+            confirmed = [kind for kind, found in spreads.items() if found <= CONFIRMED]
+            if len(confirmed) == len(spreads):
+                plain, spread = LayerLaw.plain(target, flow), _spread(errors[rows], data.weights[rows])
+                return cls(target, domain, plain, None, FORMULA, floor_holds, spread)
+            if confirmed:
+                (exact,) = confirmed
+                spread, rows = spreads[exact], rows[unrolled[rows] != exact]
             data = data.rows(rows)
-        residual = learner(len(data.records))
-        law = _fit_parts(data, target, residual)
-        calibration = _calibrate(data, target, residual)
-        return cls(target, domain, law, residual, calibration, floor_holds)
+        residuals = learners(len(data.records))
+        law = _fit_parts(data, target, residuals.values())
+        held_out = _held_out(data, target, residuals)
+        if len(residuals) > 1:
+            held_out[BLEND] = HeldOut.blend(held_out.values())
+            residuals = {**residuals, BLEND: BlendResidual(tuple(residuals.values()))}
+        name = chosen(held_out, data.weights)
+        found = held_out[name]
+        calibration = Calibration.from_held_out(found.errors, found.stds, data.weights, data.groups)
+        return cls(target, domain, law, residuals[name], calibration, floor_holds, spread, exact, name)
 
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> TargetPrediction:
         """Predict `specs`, n of them, on `target`."""
         table = layer_table(specs)
         unseen = self.domain.unseen(table, target)
         lowest = LOWEST.get(self.target, 0.0)
-        formula = table.total(closed_form(table, self.target, self.law.tool))
-        if self.residual is None:
-            mean, std = np.log1p(formula), np.full(len(specs), self.spread / SPREADS)
-        else:
-            mean, std = _predict_log(self.law, self.residual, table, feature_matrix(specs, target))
+        formula = table.total(closed_form(table, self.target, self.law.flow))
+        follows = np.full(len(specs), self.residual is None) | (_unrolled(table) == self.exact)
+        mean, std = np.log1p(formula), np.full(len(specs), self.spread / SPREADS)
+        if self.residual is not None:
+            learnt = _predict_log(self.law, self.residual, table, feature_matrix(specs, target))
+            mean, std = (np.where(follows, *pair) for pair in zip((mean, std), learnt, strict=True))
         std = np.where(unseen, np.hypot(std, UNSEEN_LOG_STD), std)
-        centre, low, high = (_native(part, lowest) for part in self.calibration.interval(mean, std))
-        if self.residual is None:
-            centre = formula  # to the last bit
-            low, high = np.where(std > 0, low, formula), np.where(std > 0, high, formula)
+        ends = zip(FORMULA.interval(mean, std), self.calibration.interval(mean, std), strict=True)
+        centre, low, high = (_native(np.where(follows, *pair), lowest) for pair in ends)
+        centre = np.where(follows, formula, centre)  # to the last bit
+        certain = follows & (std == 0)
+        low, high = np.where(certain, formula, low), np.where(certain, formula, high)
         if self.floor_holds:
             least = formula <= lowest
             centre, low, high = (np.where(least, lowest, part) for part in (centre, low, high))
             std = np.where(least, 0.0, std)
         return TargetPrediction(centre, std, low, high)
+
+
+@final
+@dataclass(frozen=True)
+class HeldOut:
+    """Truth, prediction and spread of log costs on folds that the model had not seen, (n,) each."""
+
+    truth: Floats
+    means: Floats
+    stds: Floats
+
+    @classmethod
+    def blend(cls, parts: Iterable[HeldOut]) -> HeldOut:
+        """Of the blend of learners on the same folds."""
+        listed = list(parts)
+        return cls(listed[0].truth, *blended(*(np.stack([getattr(p, f) for p in listed]) for f in ("means", "stds"))))
+
+    @property
+    def errors(self) -> Floats:
+        """Truth minus prediction."""
+        return self.truth - self.means
+
+
+def chosen(held_out: Mapping[str, HeldOut], weights: Floats) -> str:
+    """Name of the learner to take: the last, unless another is better on folds by error and no worse by rank.
+
+    Better means a weighted mean absolute error of log costs that is lower by a twentieth, and ranks by Spearman's
+    correlation: what a search needs is first the order, then the number (after Lu et al., NSGANetV2, arXiv:2007.10396,
+    who switch surrogates by rank correlation). So close a race is not worth leaving a blend, which errs less often.
+    """
+    *others, default = held_out
+    if not others or len(held_out[default].truth) == 0:
+        return default
+
+    def error(name: str) -> float:
+        return float(np.average(np.abs(held_out[name].errors), weights=weights))
+
+    def rank(name: str) -> float:
+        return spearman(held_out[name].truth, held_out[name].means) or 0.0
+
+    least = rank(default) - RANK_TOLERANCE
+    better = [name for name in others if error(name) < BETTER * error(default) and rank(name) >= least]
+    return min(better, key=error, default=default)
 
 
 def _spread(errors: Floats, weights: Floats) -> float:
@@ -170,15 +240,22 @@ def _spread(errors: Floats, weights: Floats) -> float:
     return weighted_quantile(np.abs(errors), weights, min(NOMINAL * (1 + 1 / len(errors)), 1.0))
 
 
+def _unrolled(table: LayerTable) -> NDArray[np.bool_]:
+    """Which networks (n_specs,) have layers of distributed arithmetic."""
+    return table.total(table.unrolled.astype(np.float64)) > 0
+
+
 def _native(log_cost: Floats, lowest: float) -> Floats:
     return np.maximum(np.expm1(np.minimum(log_cost, LARGEST)), lowest)
 
 
-def _fit_parts(data: TrainingSet, target: str, residual: Residual) -> LayerLaw:
+def _fit_parts(data: TrainingSet, target: str, residuals: Iterable[Residual]) -> LayerLaw:
+    """Fit each of the residuals to what the law leaves over."""
     values = data.values(target)
-    law = LayerLaw.fit(data.table, values, data.weights, target, data.tool)
+    law = LayerLaw.fit(data.table, values, data.weights, target, data.flow)
     left = np.log1p(values) - law.log_cost(data.table)
-    residual.fit(data.features, _winsorised(left), data.weights)
+    for residual in residuals:
+        residual.fit(data.features, _winsorised(left), data.weights)
     return law
 
 
@@ -194,17 +271,20 @@ def _predict_log(law: LayerLaw, residual: Residual, table: LayerTable, features:
     return law.log_cost(table) + np.clip(mean, -RESIDUAL_CAP, RESIDUAL_CAP), std
 
 
-def _calibrate(data: TrainingSet, target: str, residual: Residual) -> Calibration:
-    """Errors on folds of held-out architectures; only the learner's own settings come from all of the data."""
-    n_groups = len(set(data.groups))
-    if n_groups < 3:
-        return Calibration.from_held_out(np.zeros(0), np.ones(0), np.ones(0), ())
-    errors, stds = np.empty(len(data.records)), np.empty(len(data.records))
+def _held_out(data: TrainingSet, target: str, residuals: Mapping[str, Residual]) -> dict[str, HeldOut]:
+    """What each learner predicts for folds of held-out architectures; its own settings come from all of the data.
+
+    Nothing where there are too few architectures.
+    """
+    if len(set(data.groups)) < 3:
+        return {name: HeldOut(*(np.zeros(0) for _ in range(3))) for name in residuals}
+    means, stds = ({name: np.empty(len(data.records)) for name in residuals} for _ in range(2))
     truth = np.log1p(data.values(target))
     everything = np.arange(len(data.records))
     for fold in group_folds(data.groups, N_FOLDS):
-        train, test, twin = data.rows(np.setdiff1d(everything, fold)), data.rows(fold), residual.twin()
-        law = _fit_parts(train, target, twin)
-        mean, stds[fold] = _predict_log(law, twin, test.table, test.features)
-        errors[fold] = truth[fold] - mean
-    return Calibration.from_held_out(errors, stds, data.weights, data.groups)
+        train, test = data.rows(np.setdiff1d(everything, fold)), data.rows(fold)
+        twins = {name: residual.twin() for name, residual in residuals.items()}
+        law = _fit_parts(train, target, twins.values())
+        for name, twin in twins.items():
+            means[name][fold], stds[name][fold] = _predict_log(law, twin, test.table, test.features)
+    return {name: HeldOut(truth, means[name], stds[name]) for name in residuals}

@@ -2,10 +2,14 @@
 
     python experiments/benchmarks/surrogates/public.py --data DIR
 
-DIR holds `wa_hls4ml_single_dense/results_format_test.csv` of github.com/Dendendelen/wa-hls4ml-search (Apache-2.0): 987
-single dense layers that Vitis HLS could synthesise. Layers of strategy "latency" with a reuse factor above 1, 54 of them,
-are left out for all: no network here is described so. Every model sees the same rows and folds: all layers of one shape
-(n_in, n_out) are in one fold.
+DIR holds
+- `wa_hls4ml_single_dense/results_format_test.csv` of github.com/Dendendelen/wa-hls4ml-search (Apache-2.0): 987 single
+  dense layers that Vitis HLS could synthesise. Those of strategy "latency" with a reuse factor above 1, 54 of them, are
+  left out for all: no network here is described so.
+- `ntorc/derived_unique_dense.csv`: 124 configurations of dense layers of github.com/HeRCLab/N-TORC (MIT), Vivado HLS
+  2019.1, medians over their repetitions. Reuse factors beyond n_in * n_out are that product.
+
+Every model sees the same rows and folds: all layers of one shape (n_in, n_out) are in one fold.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -21,30 +26,60 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
-from surrogates import HardwareTarget, LayerSpec, ModelSpec, Stage, SynthesisRecord, fit_surrogate, predict_records
+from surrogates import (
+    TARGETS,
+    HardwareTarget,
+    LayerSpec,
+    ModelSpec,
+    Stage,
+    SynthesisRecord,
+    fit_surrogate,
+    predict_records,
+)
+from surrogates.estimators import KINDS
+from surrogates.reuse import nearest_legal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 FOLDS = 5
-VITIS = HardwareTarget("xcu250-figd2104-2L-e", 5.0, tool="vitis")
-COLUMNS = {
-    "lut": "LUT_hls", "ff": "FF_hls", "dsp": "DSP_hls", "bram_18k": "BRAM_18K_hls", "latency_cycles": "WorstLatency_hls",
-    "initiation_interval": "IntervalMax_hls",
-}  # fmt: skip
-KINDS = ("trees", "gp", "ridge", "ensemble")
+PEERS: dict[str, Callable[[], Any]] = {
+    "extra trees": lambda: ExtraTreesRegressor(300, random_state=0),
+    "gradient boosting": lambda: HistGradientBoostingRegressor(random_state=0),
+}
 
 
-def records(path: Path) -> list[SynthesisRecord]:
-    """The layers as records of C synthesis."""
-    rows = pd.read_csv(path)
+def single_dense(directory: Path) -> list[SynthesisRecord]:
+    """The layers of wa-hls4ml-search as records of C synthesis."""
+    rows = pd.read_csv(directory / "wa_hls4ml_single_dense" / "results_format_test.csv")
     rows = rows[rows.hls_synth_success & ((rows.strategy == "resource") | (rows.rf == 1))]
     rows = rows.drop_duplicates(["d_in", "d_out", "prec", "rf", "strategy"])
-    found = []
-    for row in rows.to_dict("records"):
-        how = ("reuse", int(row["rf"])) if row["strategy"] == "resource" else ("distributed_arithmetic", 1)
-        layer = LayerSpec(int(row["d_in"]), int(row["d_out"]), int(row["prec"]), 0, "linear", 0.0, *how)
-        values = {target: float(row[column]) for target, column in COLUMNS.items()}
-        values["initiation_interval"] = int(values["initiation_interval"])
-        found.append(SynthesisRecord(ModelSpec(16, (layer,)), VITIS, Stage.CSYNTH, "Vitis HLS", **values))
-    return found
+    target = HardwareTarget("xcu250-figd2104-2L-e", 5.0, tool="vitis")
+    columns = ("LUT_hls", "FF_hls", "DSP_hls", "BRAM_18K_hls", "WorstLatency_hls", "IntervalMax_hls")
+    shapes = rows[["d_in", "d_out", "prec", "rf"]].to_numpy(int)
+    shared = (rows.strategy == "resource").to_numpy()
+    values = rows[[*columns]].to_numpy(float)
+    return [_record(*one, target) for one in zip(shapes, shared, values, strict=True)]
+
+
+def ntorc_dense(directory: Path) -> list[SynthesisRecord]:
+    """The layers of N-TORC, whose interval is not known."""
+    rows = pd.read_csv(directory / "ntorc" / "derived_unique_dense.csv")
+    rows["rf"] = [nearest_legal(*map(int, row)) for row in rows[["rfc", "n_in", "n_out"]].to_numpy()]
+    rows = rows.drop_duplicates(["n_in", "n_out", "rf"]).assign(bits=16)
+    target = HardwareTarget("xczu7ev-ffvc1156-2-e", 4.0, "io_stream", "vitis")
+    shapes = rows[["n_in", "n_out", "bits", "rf"]].to_numpy(int)
+    values = rows[["lut", "ff", "dsp48e", "bram_18k", "latency_max", "rf"]].to_numpy(float)
+    shared = (rows.rf > 1).to_numpy()
+    return [_record(*one, target) for one in zip(shapes, shared, values, strict=True)]
+
+
+def _record(shape: np.ndarray, shared: bool, values: np.ndarray, target: HardwareTarget) -> SynthesisRecord:
+    n_in, n_out, bits, reuse = map(int, shape)
+    how = ("reuse", reuse) if shared else ("distributed_arithmetic", 1)
+    spec = ModelSpec(16, (LayerSpec(n_in, n_out, bits, 0, "linear", 0.0, *how),))
+    costs = dict(zip(TARGETS, map(float, values), strict=True))
+    return SynthesisRecord(spec, target, Stage.CSYNTH, "HLS", **costs | {"initiation_interval": int(values[-1])})
 
 
 def folds(some: list[SynthesisRecord], seed: int) -> np.ndarray:
@@ -58,15 +93,45 @@ def folds(some: list[SynthesisRecord], seed: int) -> np.ndarray:
 def hand_features(some: list[SynthesisRecord]) -> np.ndarray:
     """What people give a regressor: shape, bits, reuse and simple products of them, on logarithmic scales."""
     layers = [r.spec.layers[0] for r in some]
-    n, m, bits, reuse = (np.array(v, float) for v in zip(*((q.n_in, q.n_out, q.weight_bits, q.reuse_factor) for q in layers), strict=True))
+    n, m, bits, reuse = np.array([(q.n_in, q.n_out, q.weight_bits, q.reuse_factor) for q in layers], float).T
     shared = np.array([q.strategy == "reuse" for q in layers], float)
     products = np.ceil(n * m / reuse)
-    return np.column_stack([np.log2(n), np.log2(m), bits, np.log2(reuse), shared, np.log2(products), np.log2(n * m * bits)])
+    logs = (np.log2(part) for part in (n, m, reuse, products, n * m * bits))
+    return np.column_stack([*logs, bits, shared])
 
 
 def smape(truth: np.ndarray, found: np.ndarray) -> float:
     """200 / n * sum |y - p| / (|y| + |p| + 1), as wa-hls4ml defines it, in per cent."""
     return float(200 * np.mean(np.abs(truth - found) / (np.abs(truth) + np.abs(found) + 1)))
+
+
+def compare(name: str, some: list[SynthesisRecord], kinds: Sequence[str], seeds: int) -> None:
+    """Print the scores of all models on one set."""
+    truth = {target: np.array([getattr(r, target) for r in some], float) for target in TARGETS}
+    features = hand_features(some)
+    scores: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for seed in range(seeds):
+        fold = folds(some, seed)
+        found = {(model, target): np.zeros(len(some)) for model in [*PEERS, *kinds] for target in TARGETS}
+        for number in range(FOLDS):
+            train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+            for model in PEERS:
+                for target in TARGETS:
+                    fitted = PEERS[model]().fit(features[train], np.log1p(truth[target][train]))
+                    found[model, target][test] = np.expm1(fitted.predict(features[test]))
+            for kind in kinds:
+                surrogate = fit_surrogate([some[i] for i in train], kind, stage=Stage.CSYNTH)
+                predicted = predict_records(surrogate, [some[i] for i in test])
+                for target in TARGETS:
+                    found[kind, target][test] = predicted.mean[target]
+        for (model, target), values in found.items():
+            pair = float(r2_score(truth[target], values)), smape(truth[target], values)
+            scores.setdefault((model, target), []).append(pair)
+    print(f"{name}: {len(some)} layers, {seeds} splits into {FOLDS} folds; mean R2 / SMAPE %, least R2 in brackets")
+    for model in [*PEERS, *kinds]:
+        pairs = {target: np.array(scores[model, target]).T for target in TARGETS}
+        cells = [f"{t} {r2.mean():.4f}/{percent.mean():.1f} [{r2.min():.3f}]" for t, (r2, percent) in pairs.items()]
+        print(f"{model:18s} " + "  ".join(cells), flush=True)
 
 
 def main() -> None:
@@ -75,39 +140,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     options = parser.parse_args()
-    some = records(options.data / "wa_hls4ml_single_dense" / "results_format_test.csv")
-    truth = {name: np.array([getattr(r, name) for r in some], float) for name in COLUMNS}
-    features = hand_features(some)
-    peers = {
-        "extra trees": lambda: ExtraTreesRegressor(300, random_state=0),
-        "gradient boosting": lambda: HistGradientBoostingRegressor(random_state=0),
-    }
-    scores: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for seed in range(options.seeds):
-        fold = folds(some, seed)
-        found = {(model, name): np.zeros(len(some)) for model in [*peers, *options.kinds] for name in COLUMNS}
-        for number in range(FOLDS):
-            train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-            for peer, make in peers.items():
-                for name in COLUMNS:
-                    fitted = make().fit(features[train], np.log1p(truth[name][train]))
-                    found[peer, name][test] = np.expm1(fitted.predict(features[test]))
-            for kind in options.kinds:
-                surrogate = fit_surrogate([some[i] for i in train], kind, stage=Stage.CSYNTH)
-                predicted = predict_records(surrogate, [some[i] for i in test])
-                for name in COLUMNS:
-                    found[kind, name][test] = predicted.mean[name]
-        for (model, name), values in found.items():
-            pair = r2_score(truth[name], values), smape(truth[name], values)
-            scores.setdefault((model, name), []).append(pair)
-    print(f"{len(some)} layers, {options.seeds} splits of {FOLDS} folds; mean R2 / SMAPE %, least R2 in brackets")
-    for model in [*peers, *options.kinds]:
-        cells = []
-        for name in COLUMNS:
-            r2, percent = np.array(scores[model, name]).T
-            cells.append(f"{name} {r2.mean():.4f}/{percent.mean():.1f} [{r2.min():.3f}]")
-        print(f"{model:18s} " + "  ".join(cells))
+    for name in options.sets:
+        compare(name, SETS[name](options.data), options.kinds, options.seeds)
+
+
+SETS = {"wa-hls4ml single dense": single_dense, "N-TORC dense": ntorc_dense}
 
 
 if __name__ == "__main__":
