@@ -114,8 +114,8 @@ class ResidualSurrogate:
         """
         from surrogates._threadpoolctl import one_thread
 
-        ordered, mass = _ordered(records, weights)
-        tool = _one_source(ordered, self.stage)
+        ordered, mass = ordered_records(records, weights)
+        tool = source_of(ordered, self.stage)
         data = TrainingSet.of(ordered, mass)
         with one_thread():
             models = {target: TargetModel.fit(data, target, self._residuals) for target in TARGETS}
@@ -129,10 +129,7 @@ class ResidualSurrogate:
         tools count differently.
         """
         fitted = self._need()
-        if target.tool != fitted.tool:
-            raise SurrogateError(
-                f"target.tool = {target.tool!r}, but the records are from {fitted.tool!r}: fit on records of that tool"
-            )
+        check_tool(target, fitted.tool)
         from surrogates._threadpoolctl import one_thread
 
         with one_thread():
@@ -198,7 +195,17 @@ def predict_records(surrogate: Surrogate, records: Sequence[SynthesisRecord]) ->
     return Prediction(mean, std, log_std, lower, upper, surrogate.version)
 
 
-def _ordered(records: Sequence[SynthesisRecord], weights: Floats | None) -> tuple[tuple[SynthesisRecord, ...], Floats]:
+def check_tool(target: HardwareTarget, known: str) -> None:
+    """Raise `SurrogateError` for a target of another tool than the records are of."""
+    if target.tool != known:
+        raise SurrogateError(
+            f"target.tool = {target.tool!r}, but the records are from {known!r}: fit on records of that tool"
+        )
+
+
+def ordered_records(
+    records: Sequence[SynthesisRecord], weights: Floats | None
+) -> tuple[tuple[SynthesisRecord, ...], Floats]:
     """Records and weights in an order that depends on their content alone; the largest weight becomes 1."""
     if not records:
         raise SurrogateError("no records: a surrogate needs at least one synthesis to learn from")
@@ -210,7 +217,8 @@ def _ordered(records: Sequence[SynthesisRecord], weights: Floats | None) -> tupl
     return tuple(records[row] for row in order), mass[order] / mass.max()
 
 
-def _one_source(records: Sequence[SynthesisRecord], stage: Stage) -> str:
+def source_of(records: Sequence[SynthesisRecord], stage: Stage) -> str:
+    """The one tool of records of this stage. Raises `MixedRecordsError` for other stages or several tools."""
     stages = sorted({record.stage for record in records})
     if stages != [stage]:
         found = ", ".join(s.label for s in stages)

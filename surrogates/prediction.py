@@ -45,6 +45,10 @@ class Surrogate(Protocol):
     def version(self) -> str:
         """Digest of parameters, schema and training data. Raises `NotFittedError` before `fit`."""
 
+    @property
+    def learners(self) -> Mapping[str, str]:
+        """By target what was chosen to predict it. Raises `NotFittedError` before `fit`."""
+
     def fit(self, records: Sequence[SynthesisRecord], weights: Floats | None = None) -> Self:
         """Learn from records of one stage and one tool, afresh; returns itself."""
 

@@ -33,7 +33,8 @@ class RecalibrationSummary:
     `before`: the old surrogate on the new records, which it had never seen. `after`: the refitted surrogate on the
     same records by the cross-validation that `after_method` states, never its training error. Both go from a role
     ("all", "front", "uncertain", "diverse", "random") to a target to an `Accuracy`. Only the random role estimates
-    the error over the whole space of candidates; the front role estimates it where the user looks.
+    the error over the whole space of candidates; the front role estimates it where the user looks. `learners` says by
+    target what the refitted surrogate chose to predict it with.
     """
 
     n_old: int
@@ -43,6 +44,7 @@ class RecalibrationSummary:
     data_before: str
     data_after: str
     after_method: str
+    learners: dict[str, str]
     before: Accuracies
     after: Accuracies
 
@@ -80,6 +82,7 @@ def recalibrate(
         data_before=training_digest(old_records),
         data_after=training_digest([*old_records, *new_records]),
         after_method=method,
+        learners=dict(renewed.learners),
         before=before,
         after=after,
     )

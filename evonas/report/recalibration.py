@@ -65,6 +65,17 @@ def methods(state: StudyState) -> list[str]:
     return list(found)
 
 
+def learners(state: StudyState) -> str:
+    """What the newest refit chose to predict each target with, as a sentence; empty where the log does not say."""
+    if not state.recalibrations:
+        return ""
+    chosen: dict[str, list[str]] = {}
+    for target, learner in state.recalibrations[-1].summary.get("learners", {}).items():
+        chosen.setdefault(learner, []).append(METRIC_NAMES.get(target, (target, ""))[0])
+    listed = "; ".join(f"{', '.join(targets)}: {learner}" for learner, targets in sorted(chosen.items()))
+    return f"The newest surrogate predicts with, by target: {listed}. " if listed else ""
+
+
 def _accuracies(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, float | None]]]:
     """Every table that holds a median relative error, with the keys that lead to it."""
     if isinstance(value, dict):

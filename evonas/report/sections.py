@@ -11,7 +11,7 @@ from evonas.report import tables, views
 from evonas.report._html import Html, element, join, paragraph
 from evonas.report._plotly import figure_json
 from evonas.report.formatting import metric_label, percent, quantity, shortest
-from evonas.report.recalibration import methods, recalibration_table, rows
+from evonas.report.recalibration import learners, methods, recalibration_table, rows
 from evonas.report.summary import summary
 from surrogates import Stage
 
@@ -154,6 +154,7 @@ def _surrogate(state: StudyState, figures: Figures) -> Html:
             "Errors on the designs of that round: all, those from the front, and those taken at random, which alone "
             "estimate the error over the whole space. Before: the old surrogate, which had not seen them. "
             + "".join(f"Errors after: {method}. " for method in methods(state))
+            + learners(state)
             + "A dash means that too few designs were there to say."
         )
         parts += [paragraph(text, class_="note"), recalibration_table(state)]

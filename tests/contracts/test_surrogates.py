@@ -16,8 +16,10 @@ from surrogates.layer_law import LayerLaw
 from surrogates.metrics import relative_errors
 from surrogates.table import layer_table
 from surrogates.target_model import TargetModel
+from surrogates.transfer import TransferSurrogate
 
 TARGET = HardwareTarget()
+TRANSFER = "transfer"
 
 
 @cache
@@ -26,8 +28,23 @@ def records(n=60, reuse=False, seed=0):
 
 
 @cache
+def base():
+    """What a transfer begins with: it knows other records, whose LUTs cost twice as much."""
+    other = synthetic_records(40, np.random.default_rng(33))
+    return fit_surrogate([dataclasses.replace(record, lut=2 * record.lut) for record in other], "gp")
+
+
+def unfitted(kind, stage=Stage.SYNTHESISED):
+    return TransferSurrogate(base(), TARGET, stage=stage) if kind == TRANSFER else ResidualSurrogate(kind, stage=stage)
+
+
+def fit(some, kind, weights=None, stage=Stage.SYNTHESISED):
+    return unfitted(kind, stage).fit(some, weights)
+
+
+@cache
 def fitted(kind, n=60, reuse=False):
-    return fit_surrogate(records(n, reuse), kind)
+    return fit(records(n, reuse), kind)
 
 
 def network(weight_bits=6, width=32, sparsity=0.2, strategy="distributed_arithmetic", reuse=1):
@@ -51,12 +68,17 @@ def kind(request):
     return request.param
 
 
+@pytest.fixture(params=[*KINDS, TRANSFER])
+def any_kind(request):
+    return request.param
+
+
 @pytest.mark.parametrize("n", [0, 1, 7])
-def test_shapes_and_kinds_of_a_prediction(kind, n):
-    predicted = fitted(kind).predict(random_specs(n, np.random.default_rng(1)), TARGET)
+def test_shapes_and_kinds_of_a_prediction(any_kind, n):
+    predicted = fitted(any_kind).predict(random_specs(n, np.random.default_rng(1)), TARGET)
     assert len(predicted) == n
     assert predicted.stage is Stage.PREDICTED
-    assert predicted.version == fitted(kind).version
+    assert predicted.version == fitted(any_kind).version
     for field in ("mean", "std", "log_std", "lower", "upper"):
         assert set(getattr(predicted, field)) == set(TARGETS)
         for values in getattr(predicted, field).values():
@@ -65,14 +87,14 @@ def test_shapes_and_kinds_of_a_prediction(kind, n):
             assert np.isfinite(values).all()
 
 
-def test_predictions_are_frozen(kind):
-    predicted = fitted(kind).predict([network()], TARGET)
+def test_predictions_are_frozen(any_kind):
+    predicted = fitted(any_kind).predict([network()], TARGET)
     with pytest.raises(dataclasses.FrozenInstanceError):
         predicted.version = "mine"
 
 
-def test_intervals_contain_the_centre_and_costs_are_possible(kind):
-    predicted = fitted(kind).predict(random_specs(50, np.random.default_rng(2), reuse=True), TARGET)
+def test_intervals_contain_the_centre_and_costs_are_possible(any_kind):
+    predicted = fitted(any_kind).predict(random_specs(50, np.random.default_rng(2), reuse=True), TARGET)
     for name in TARGETS:
         assert (predicted.lower[name] <= predicted.mean[name]).all()
         assert (predicted.mean[name] <= predicted.upper[name]).all()
@@ -81,73 +103,74 @@ def test_intervals_contain_the_centre_and_costs_are_possible(kind):
     assert (predicted.lower["latency_cycles"] >= 1).all()
 
 
-def test_the_same_records_in_any_order_give_the_same_predictions(kind):
+def test_the_same_records_in_any_order_give_the_same_predictions(any_kind):
     specs = random_specs(10, np.random.default_rng(3))
     order = np.random.default_rng(4).permutation(60)
-    shuffled = fit_surrogate([records()[row] for row in order], kind)
-    assert shuffled.version == fitted(kind).version
-    same(shuffled.predict(specs, TARGET), fitted(kind).predict(specs, TARGET))
+    shuffled = fit([records()[row] for row in order], any_kind)
+    assert shuffled.version == fitted(any_kind).version
+    same(shuffled.predict(specs, TARGET), fitted(any_kind).predict(specs, TARGET))
 
 
-def test_weights_follow_their_records_in_any_order(kind):
+def test_weights_follow_their_records_in_any_order(any_kind):
     weights = np.random.default_rng(5).uniform(0.2, 2.0, 22)
     some = records()[:22]
     order = np.random.default_rng(6).permutation(22)
-    straight = fit_surrogate(some, kind, weights=weights)
-    turned = fit_surrogate([some[row] for row in order], kind, weights=weights[order])
+    straight = fit(some, any_kind, weights=weights)
+    turned = fit([some[row] for row in order], any_kind, weights=weights[order])
     assert straight.version == turned.version
     same(straight.predict([network()], TARGET), turned.predict([network()], TARGET))
 
 
-def test_weights_change_what_is_learnt(kind):
+def test_weights_change_what_is_learnt(any_kind):
     weights = np.ones(60)
     weights[:20] = 20.0
-    heavy = fit_surrogate(records(), kind, weights=weights)
-    assert heavy.version != fitted(kind).version
-    assert heavy.predict([network()], TARGET).mean["lut"] != fitted(kind).predict([network()], TARGET).mean["lut"]
+    heavy = fit(records(), any_kind, weights=weights)
+    assert heavy.version != fitted(any_kind).version
+    assert heavy.predict([network()], TARGET).mean["lut"] != fitted(any_kind).predict([network()], TARGET).mean["lut"]
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0.0] * 60, [-1.0] * 60, [np.nan] * 60])
-def test_bad_weights_are_refused(kind, weights):
+def test_bad_weights_are_refused(any_kind, weights):
     with pytest.raises(SurrogateError, match="weights"):
-        fit_surrogate(records(), kind, weights=np.array(weights))
+        fit(records(), any_kind, weights=np.array(weights))
 
 
-def test_predict_and_version_before_fit_are_errors(kind):
-    surrogate = ResidualSurrogate(kind)
+def test_predict_and_version_before_fit_are_errors(any_kind):
+    surrogate = unfitted(any_kind)
     with pytest.raises(NotFittedError, match="fit"):
         surrogate.predict([network()], TARGET)
     with pytest.raises(NotFittedError):
         surrogate.version  # noqa: B018
 
 
-def test_a_fresh_one_keeps_parameters_but_no_records(kind):
-    fresh = fitted(kind).fresh()
-    assert fresh.parameters == fitted(kind).parameters
+def test_a_fresh_one_keeps_parameters_but_no_records(any_kind):
+    fresh = fitted(any_kind).fresh()
+    again = fresh.fresh().fit(records())
+    assert again.version == fitted(any_kind).version
     with pytest.raises(NotFittedError):
         fresh.predict([network()], TARGET)
 
 
-def test_no_records_are_refused(kind):
+def test_no_records_are_refused(any_kind):
     with pytest.raises(SurrogateError, match="no records"):
-        fit_surrogate([], kind)
+        fit([], any_kind)
 
 
-def test_mixed_and_other_stages_are_refused(kind):
+def test_mixed_and_other_stages_are_refused(any_kind):
     traced = [dataclasses.replace(record, stage=Stage.TRACED) for record in records()[:9]]
     with pytest.raises(MixedRecordsError, match="traced"):
-        fit_surrogate([*records()[:30], *traced], kind)
+        fit([*records()[:30], *traced], any_kind)
     with pytest.raises(MixedRecordsError, match="synthesised"):
-        fit_surrogate(traced, kind)
-    assert fit_surrogate(traced, kind, stage=Stage.TRACED).predict([network()], TARGET).mean["lut"] > 0
+        fit(traced, any_kind)
+    assert fit(traced, any_kind, stage=Stage.TRACED).predict([network()], TARGET).mean["lut"] > 0
 
 
-def test_mixed_tools_are_refused_and_other_tools_not_predicted(kind):
+def test_mixed_tools_are_refused_and_other_tools_not_predicted(any_kind):
     other = [dataclasses.replace(record, target=HardwareTarget(tool="vitis")) for record in records()[:5]]
     with pytest.raises(MixedRecordsError, match="tools"):
-        fit_surrogate([*records()[:30], *other], kind)
+        fit([*records()[:30], *other], any_kind)
     with pytest.raises(SurrogateError, match="vitis"):
-        fitted(kind).predict([network()], HardwareTarget(tool="vitis"))
+        fitted(any_kind).predict([network()], HardwareTarget(tool="vitis"))
 
 
 def test_version_changes_with_data_seed_and_kind(kind):
@@ -234,20 +257,20 @@ def test_a_strategy_without_records_has_wide_intervals(kind):
     assert slow.log_std["lut"][0] >= np.log(2)
 
 
-def test_more_bits_wider_layers_and_fewer_zeros_cost_more(kind):
+def test_more_bits_wider_layers_and_fewer_zeros_cost_more(any_kind):
     chains = (
         [network(weight_bits=bits) for bits in (3, 5, 8)],
         [network(width=width) for width in (12, 24, 48)],
         [network(sparsity=sparsity) for sparsity in (0.8, 0.4, 0.0)],
     )
     for chain in chains:
-        luts = fitted(kind).predict(chain, TARGET).mean["lut"]
+        luts = fitted(any_kind).predict(chain, TARGET).mean["lut"]
         assert all(low < high for low, high in itertools.pairwise(luts)), luts
 
 
-def test_learns_and_covers_unseen_networks(kind):
+def test_learns_and_covers_unseen_networks(any_kind):
     unseen = records(80, seed=11)
-    predicted = predict_records(fitted(kind), unseen)
+    predicted = predict_records(fitted(any_kind), unseen)
     truth = np.array([record.lut for record in unseen])
     found = accuracy(truth, predicted.mean["lut"], predicted.lower["lut"], predicted.upper["lut"])
     assert found.median_relative_error < 0.12
@@ -267,10 +290,10 @@ def test_the_residual_learns_what_no_sum_over_layers_can_say(kind):
     assert np.median(relative_errors(truth, found)) < 0.8 * np.median(relative_errors(truth, by_law))
 
 
-def test_far_outside_the_data_nothing_explodes(kind):
+def test_far_outside_the_data_nothing_explodes(any_kind):
     giant = ModelSpec(16, tuple(LayerSpec(4096, 4096, 16, 16) for _ in range(7)))
     tiny = ModelSpec(1, (LayerSpec(1, 1, 1, 0, "linear", 1.0),))
-    predicted = fitted(kind).predict([giant, tiny], TARGET)
+    predicted = fitted(any_kind).predict([giant, tiny], TARGET)
     for name in TARGETS:
         assert np.isfinite(predicted.upper[name]).all()
         assert (predicted.upper[name] <= 1.01e9).all()
@@ -278,21 +301,21 @@ def test_far_outside_the_data_nothing_explodes(kind):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 21])
-def test_few_records_are_enough_for_a_careful_guess(kind, n):
-    predicted = fit_surrogate(records()[:n], kind).predict([network()], TARGET)
+def test_few_records_are_enough_for_a_careful_guess(any_kind, n):
+    predicted = fit(records()[:n], any_kind).predict([network()], TARGET)
     assert predicted.lower["lut"][0] < predicted.mean["lut"][0] < predicted.upper["lut"][0]
     if n < 3:
         assert predicted.upper["lut"][0] > 3 * predicted.mean["lut"][0]
 
 
-def test_the_same_network_twice_with_different_results_is_no_problem(kind):
+def test_the_same_network_twice_with_different_results_is_no_problem(any_kind):
     again = [dataclasses.replace(record, lut=record.lut + 9) for record in records()[:12]]
-    predicted = fit_surrogate([*records()[:12], *again], kind).predict([network()], TARGET)
+    predicted = fit([*records()[:12], *again], any_kind).predict([network()], TARGET)
     assert np.isfinite(predicted.mean["lut"]).all()
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(SurrogateError, match="gp, ridge, trees, ensemble"):
+    with pytest.raises(SurrogateError, match="gp, ridge, trees, ensemble, auto"):
         ResidualSurrogate("magic")
 
 

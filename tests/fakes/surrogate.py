@@ -24,6 +24,10 @@ class InstantSurrogate:
         self.version = "unfitted"
         self._factor = 1.0
 
+    @property
+    def learners(self) -> dict[str, str]:
+        return dict.fromkeys(TARGETS, "ratio")
+
     def fresh(self) -> InstantSurrogate:
         return InstantSurrogate()
 

@@ -206,6 +206,7 @@ def recalibrated(generation: int, rescored: dict[int, tuple[Measurement, ...]]) 
         "random": {"lut": measure(2, None, None)},
     }
     summary = {"n_old": 40, "n_new": 8, "after_method": "5-fold cross-validation", "before": before, "after": after}
+    summary["learners"] = {"lut": "gp", "ff": "trees", "dsp": "closed form", "latency_cycles": "gp"}
     return Recalibrated(generation, f"forest-{generation + 2}", summary, rescored, 4.2)
 
 

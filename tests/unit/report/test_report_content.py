@@ -184,6 +184,7 @@ def test_recalibration_table(reader: Reader) -> None:
     assert rows[3] == ["0", "forest-2", "LUT", "at random", "2", "14.2", "–", "–", "–", "–", "–"]
     assert not any("diverse" in row for row in rows)
     assert "5-fold cross-validation" in reader.text
+    assert "predicts with, by target: DSP: closed form; LUT, latency: gp; FF: trees." in reader.text
 
 
 def test_configuration_versions_and_digests(reader: Reader) -> None:
