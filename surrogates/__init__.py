@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from surrogates.pretrained import start_records
     from surrogates.recalibration import RecalibrationSummary, recalibrate
     from surrogates.start import start_surrogate
+    from surrogates.transfer import TransferSurrogate
 
 __all__ = [
     "TARGETS",
@@ -56,6 +57,7 @@ __all__ = [
     "Surrogate",
     "SurrogateError",
     "SynthesisRecord",
+    "TransferSurrogate",
     "Window",
     "accuracy",
     "analytic_costs",
@@ -89,6 +91,7 @@ _HOMES = {
     "pretrained": ("start_records",),
     "recalibration": ("RecalibrationSummary", "recalibrate"),
     "start": ("start_surrogate",),
+    "transfer": ("TransferSurrogate",),
 }
 _LAZY = {name: home for home, names in _HOMES.items() for name in names}
 

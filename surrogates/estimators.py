@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, final, get_args
 
 import numpy as np
@@ -118,7 +119,8 @@ class ResidualSurrogate:
         tool = source_of(ordered, self.stage)
         data = TrainingSet.of(ordered, mass)
         with one_thread():
-            models = {target: TargetModel.fit(data, target, self._residuals) for target in TARGETS}
+            learners = partial(unfitted_learners, self.kind, self.seed)
+            models = {target: TargetModel.fit(data, target, learners) for target in TARGETS}
         self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
         return self
 
@@ -148,14 +150,6 @@ class ResidualSurrogate:
             raise NotFittedError("this surrogate has no records yet: call fit(records), or take start_surrogate()")
         return self._fitted
 
-    def _residuals(self, n_records: int) -> dict[str, Residual]:
-        if n_records < MIN_LEARNED:
-            return {"offset": OffsetResidual()}
-        parts: dict[str, Residual] = {"gp": GPResidual(), "ridge": RidgeResidual(), "trees": TreesResidual(self.seed)}
-        if self.kind == "auto":
-            return parts
-        return {self.kind: parts[self.kind] if self.kind in parts else BlendResidual(tuple(parts.values()))}
-
     def _digest(self, records: tuple[SynthesisRecord, ...], weights: Floats) -> str:
         content = {
             **self.parameters,
@@ -165,6 +159,16 @@ class ResidualSurrogate:
             "weights": [round(float(w), 12) for w in weights],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def unfitted_learners(kind: Kind, seed: int, n_records: int) -> dict[str, Residual]:
+    """What a kind of surrogate fits, or chooses from, for so many records."""
+    if n_records < MIN_LEARNED:
+        return {"offset": OffsetResidual()}
+    parts: dict[str, Residual] = {"gp": GPResidual(), "ridge": RidgeResidual(), "trees": TreesResidual(seed)}
+    if kind == "auto":
+        return parts
+    return {kind: parts[kind] if kind in parts else BlendResidual(tuple(parts.values()))}
 
 
 def fit_surrogate(

@@ -3,7 +3,9 @@
     log(1 + cost) = (1 + slope) * log(1 + what the base predicts) + offset + residual(features) + noise
 
 Offset and slope are shrunk towards none, so that a handful of records already help; a learned residual joins from
-`MIN_LEARNED` records on. Records of the new target decide the intervals (`surrogates.calibration`).
+`MIN_LEARNED` records on. Where a model of the new records alone, with the closed forms of their tool, errs less on
+held-out architectures, that is taken instead: what a cost of one tool says of another's differs from cost to cost.
+Records of the new target decide the intervals (`surrogates.calibration`).
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 
 from surrogates.calibration import Calibration
 from surrogates.errors import NotFittedError
-from surrogates.estimators import MIN_LEARNED, check_tool, ordered_records, source_of
+from surrogates.estimators import DEFAULT, MIN_LEARNED, check_tool, ordered_records, source_of, unfitted_learners
+from surrogates.estimators import SCHEMA as ESTIMATORS_SCHEMA
 from surrogates.features import feature_matrix
 from surrogates.prediction import Prediction, Surrogate
 from surrogates.records import TARGETS, Stage, records_digest
 from surrogates.regressors import GPResidual, OffsetResidual, Residual
-from surrogates.splits import architecture_groups, group_folds
-from surrogates.target_model import LARGEST, LOWEST, N_FOLDS, RESIDUAL_CAP
+from surrogates.splits import group_folds
+from surrogates.target_model import LARGEST, LOWEST, N_FOLDS, RESIDUAL_CAP, TargetModel, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +50,7 @@ class _Correction:
     slope: float
     residual: Residual
     calibration: Calibration
+    error: float | None = None  # mean absolute, on held-out architectures
 
     def predict(self, base: Floats, features: Floats) -> tuple[Floats, Floats]:
         """Mean and spread of log(1 + cost), (n,) each."""
@@ -59,6 +64,7 @@ class _Fitted:
     version: str
     tool: str
     corrections: dict[str, _Correction]
+    alone: dict[str, TargetModel]
 
 
 @final
@@ -68,8 +74,10 @@ class TransferSurrogate:
     `base` is not changed and answers as if asked for `known`, the target that it was fitted for.
     """
 
-    def __init__(self, base: Surrogate, known: HardwareTarget, *, stage: Stage = Stage.SYNTHESISED) -> None:
-        self.base, self.known, self.stage = base, known, stage
+    def __init__(
+        self, base: Surrogate, known: HardwareTarget, *, seed: int = 0, stage: Stage = Stage.SYNTHESISED
+    ) -> None:
+        self.base, self.known, self.seed, self.stage = base, known, seed, stage
         self._fitted: _Fitted | None = None
 
     @property
@@ -79,38 +87,51 @@ class TransferSurrogate:
 
     @property
     def learners(self) -> dict[str, str]:
-        """By target whether the base is corrected ("transfer"), or what the base predicts with where it was right."""
-        corrected = self._need().corrections
-        return {name: "transfer" if name in corrected else self.base.learners[name] for name in TARGETS}
+        """By target: "transfer" of what the base says, or what was learnt from the new records alone.
+
+        Where the base was right about all of them, what it predicts with itself.
+        """
+        fitted = self._need()
+        own = {name: model.learner for name, model in fitted.alone.items()}
+        return {**self.base.learners, **own, **dict.fromkeys(fitted.corrections, "transfer")}
 
     def fresh(self) -> Self:
         """An unfitted surrogate with the same base."""
-        return type(self)(self.base, self.known, stage=self.stage)
+        return type(self)(self.base, self.known, seed=self.seed, stage=self.stage)
 
     def fit(self, records: Sequence[SynthesisRecord], weights: Floats | None = None) -> Self:
         """Learn the correction afresh from records of one stage and tool; raises as `ResidualSurrogate.fit` does."""
+        from surrogates._threadpoolctl import one_thread
+
         ordered, mass = ordered_records(records, weights)
         tool = source_of(ordered, self.stage)
-        specs = [record.spec for record in ordered]
-        features = feature_matrix(specs, [record.target for record in ordered])
-        base = self.base.predict(specs, self.known)
-        groups = architecture_groups(specs)
+        data = TrainingSet.of(ordered, mass)
+        base = self.base.predict([record.spec for record in ordered], self.known)
         corrections: dict[str, _Correction] = {}
-        for name in TARGETS:
-            truth = np.array([getattr(record, name) for record in ordered], dtype=np.float64)
-            if not np.array_equal(truth, base.mean[name]):  # else there is nothing to correct
-                logs = np.log1p(base.mean[name]), np.log1p(truth)
-                corrections[name] = _fit(logs[0], features, logs[1], mass, groups)
+        alone: dict[str, TargetModel] = {}
+        learners = partial(unfitted_learners, DEFAULT, self.seed)
+        with one_thread():
+            for name in TARGETS:
+                truth = data.values(name)
+                if np.array_equal(truth, base.mean[name]):
+                    continue  # there is nothing to correct
+                correction = _fit(np.log1p(base.mean[name]), data.features, np.log1p(truth), mass, data.groups)
+                model = TargetModel.fit(data, name, learners)
+                if _errs_less(model.error, correction.error, known=tool == self.known.tool):
+                    alone[name] = model
+                else:
+                    corrections[name] = correction
         content = {
             "base": self.base.version,
             "known": self.known.to_dict(),
-            "schema": SCHEMA,
+            "schema": [SCHEMA, ESTIMATORS_SCHEMA],
+            "seed": self.seed,
             "stage": self.stage.label,
             "records": records_digest(ordered),
             "weights": [round(float(weight), 12) for weight in mass],
         }
         version = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        self._fitted = _Fitted(version, tool, corrections)
+        self._fitted = _Fitted(version, tool, corrections, alone)
         return self
 
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> Prediction:
@@ -126,12 +147,21 @@ class TransferSurrogate:
             ends = (_native(part, name) for part in correction.calibration.interval(logs, log_std[name]))
             mean[name], lower[name], upper[name] = ends
             std[name] = log_std[name] * (1 + mean[name])
+        for name, model in fitted.alone.items():
+            found = model.predict(specs, target)
+            mean[name], lower[name], upper[name] = found.mean, found.lower, found.upper
+            log_std[name], std[name] = found.log_std, found.log_std * (1 + found.mean)
         return Prediction(mean, std, log_std, lower, upper, fitted.version)
 
     def _need(self) -> _Fitted:
         if self._fitted is None:
             raise NotFittedError("this surrogate has no records of the new target yet: call fit(records)")
         return self._fitted
+
+
+def _errs_less(alone: float | None, transferred: float | None, *, known: bool) -> bool:
+    """Whether to leave the base; where nothing was held out, a base of another tool is left."""
+    return not known if alone is None or transferred is None else alone < transferred
 
 
 def _native(log_cost: Floats, name: str) -> Floats:
@@ -155,7 +185,8 @@ def _fit(base: Floats, features: Floats, truth: Floats, weights: Floats, groups:
             mean, stds[fold] = _Correction(*line, twin, Calibration(0.0, 1.0, 0)).predict(base[fold], features[fold])
             errors[fold] = truth[fold] - mean
     calibration = Calibration.from_held_out(errors, stds, weights, groups)
-    return _Correction(centre, offset, slope, residual, calibration)
+    error = float(np.mean(np.abs(errors))) if len(set(groups)) >= 3 else None
+    return _Correction(centre, offset, slope, residual, calibration, error)
 
 
 def _fit_parts(

@@ -9,7 +9,8 @@ DIR holds
 - `ntorc/derived_unique_dense.csv`: 124 configurations of dense layers of github.com/HeRCLab/N-TORC (MIT), Vivado HLS
   2019.1, medians over their repetitions. Reuse factors beyond n_in * n_out are that product.
 
-Every model sees the same rows and folds: all layers of one shape (n_in, n_out) are in one fold.
+Every model sees the same rows and folds: all layers of one shape (n_in, n_out) are in one fold. Then: what 8, 20 and 50
+records, drawn at random, teach of the others.
 """
 
 from __future__ import annotations
@@ -33,16 +34,18 @@ from surrogates import (
     ModelSpec,
     Stage,
     SynthesisRecord,
+    TransferSurrogate,
     fit_surrogate,
     predict_records,
 )
-from surrogates.estimators import KINDS
+from surrogates.estimators import KINDS, ResidualSurrogate
 from surrogates.reuse import nearest_legal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FOLDS = 5
+FEW = (8, 20, 50)
 PEERS: dict[str, Callable[[], Any]] = {
     "extra trees": lambda: ExtraTreesRegressor(300, random_state=0),
     "gradient boosting": lambda: HistGradientBoostingRegressor(random_state=0),
@@ -134,6 +137,32 @@ def compare(name: str, some: list[SynthesisRecord], kinds: Sequence[str], seeds:
         print(f"{model:18s} " + "  ".join(cells), flush=True)
 
 
+def few_records(directory: Path, seeds: int) -> None:
+    """Print errors after few records of one tool, learnt alone and as corrections of a surrogate of the other tool."""
+    print(f"few records, drawn at random {seeds} times: median relative error % [share within the 90 % interval]")
+    for name, other in (SETS, tuple(reversed(SETS))):
+        some, known = SETS[name](directory), SETS[other](directory)
+        base = fit_surrogate(known, stage=Stage.CSYNTH)
+        for number in FEW:
+            found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+            for seed in range(seeds):
+                order = np.random.default_rng(seed).permutation(len(some))
+                train, test = ([some[i] for i in part] for part in (order[:number], order[number:]))
+                fresh = {"alone": ResidualSurrogate(stage=Stage.CSYNTH),
+                         "transfer": TransferSurrogate(base, known[0].target, stage=Stage.CSYNTH)}  # fmt: skip
+                for how, surrogate in fresh.items():
+                    predicted = predict_records(surrogate.fit(train), test)
+                    for target in ("lut", "ff", "dsp", "bram_18k", "latency_cycles"):
+                        truth = np.array([getattr(r, target) for r in test], float)
+                        error = np.median(np.abs(predicted.mean[target] - truth) / np.maximum(truth, 1))
+                        inside = (predicted.lower[target] <= truth) & (truth <= predicted.upper[target])
+                        found.setdefault((how, target), []).append((100 * float(error), float(np.mean(inside))))
+            for how in ("alone", "transfer"):
+                cells = [(t, np.mean(pairs, axis=0)) for (h, t), pairs in found.items() if h == how]
+                line = "  ".join(f"{t} {error:.1f} [{inside:.2f}]" for t, (error, inside) in cells)
+                print(f"{name}, {number} records, {how}: {line}", flush=True)
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,6 +173,8 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.sets:
         compare(name, SETS[name](options.data), options.kinds, options.seeds)
+    if len(options.sets) == len(SETS):
+        few_records(options.data, 2 * options.seeds)
 
 
 SETS = {"wa-hls4ml single dense": single_dense, "N-TORC dense": ntorc_dense}
