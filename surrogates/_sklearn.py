@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from surrogates.table import Floats
 
@@ -21,6 +23,12 @@ def ridge(inputs: Floats, targets: Floats) -> Callable[[Floats], Floats]:
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
     predict: Callable[[Floats], Floats] = model.fit(inputs, targets).predict
     return predict
+
+
+def logistic(inputs: Floats, happened: NDArray[np.bool_]) -> Callable[[Floats], Floats]:
+    """What predicts the probability of an event (n,) from standardised inputs (n, p); both outcomes occur."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=2000)).fit(inputs, happened)
+    return lambda rows: np.asarray(model.predict_proba(rows)[:, 1], dtype=np.float64)
 
 
 @final

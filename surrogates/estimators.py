@@ -21,6 +21,7 @@ from surrogates.features import feature_names
 from surrogates.prediction import Prediction, Surrogate
 from surrogates.records import TARGETS, Stage, records_digest, training_digest
 from surrogates.regressors import (
+    MIN_LEARNED,
     BlendResidual,
     GPResidual,
     OffsetResidual,
@@ -41,7 +42,6 @@ Kind = Literal["gp", "ridge", "trees", "ensemble", "auto"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT: Kind = "auto"  # no kind alone is better for every target and tool
 SCHEMA = 3  # raised whenever the same parameters and records would give other predictions
-MIN_LEARNED = 20  # below so many records the residual is one number
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "ResidualSurrogate", "Surrogate", "fit_surrogate", "predict_records"]
 

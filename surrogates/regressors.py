@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from surrogates.table import Floats
 
 _N_COMPACT = len(COMPACT)
+MIN_LEARNED = 20  # below so many records the residual is one number
 _STD_FLOOR = 0.01  # one per cent: no tool is steadier than that against retraining the same network
 
 

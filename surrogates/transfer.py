@@ -2,8 +2,7 @@
 
     log(1 + cost) = (1 + slope) * log(1 + what the base predicts) + offset + residual(features) + noise
 
-Offset and slope are shrunk towards none, so that a handful of records already help; a learned residual joins from
-`MIN_LEARNED` records on. Where a model of the new records alone, with the closed forms of their tool, errs less on
+(`surrogates.correction`). Where a model of the new records alone, with the closed forms of their tool, errs less on
 held-out architectures, that is taken instead: what a cost of one tool says of another's differs from cost to cost.
 Records of the new target decide the intervals (`surrogates.calibration`).
 """
@@ -18,16 +17,14 @@ from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 
-from surrogates.calibration import Calibration
+from surrogates.correction import Correction
 from surrogates.errors import NotFittedError
-from surrogates.estimators import DEFAULT, MIN_LEARNED, check_tool, ordered_records, source_of, unfitted_learners
+from surrogates.estimators import DEFAULT, check_tool, ordered_records, source_of, unfitted_learners
 from surrogates.estimators import SCHEMA as ESTIMATORS_SCHEMA
 from surrogates.features import feature_matrix
 from surrogates.prediction import Prediction, Surrogate
 from surrogates.records import TARGETS, Stage, records_digest
-from surrogates.regressors import GPResidual, OffsetResidual, Residual
-from surrogates.splits import group_folds
-from surrogates.target_model import LARGEST, LOWEST, N_FOLDS, RESIDUAL_CAP, TargetModel, TrainingSet
+from surrogates.target_model import LARGEST, LOWEST, TargetModel, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,25 +34,6 @@ if TYPE_CHECKING:
     from surrogates.table import Floats
 
 SCHEMA = 1
-OFFSET_STD, SLOPE_STD, NOISE_STD = 2.0, 0.3, 0.3  # priors on the log scale: a factor of seven, a third of a power
-
-
-@final
-@dataclass(frozen=True)
-class _Correction:
-    """What turns a base's log prediction of one cost into that of the new target."""
-
-    centre: float  # mean log prediction of the records, about which the slope turns
-    offset: float
-    slope: float
-    residual: Residual
-    calibration: Calibration
-    error: float | None = None  # mean absolute, on held-out architectures
-
-    def predict(self, base: Floats, features: Floats) -> tuple[Floats, Floats]:
-        """Mean and spread of log(1 + cost), (n,) each."""
-        mean, std = self.residual.predict(features)
-        return _line(base, self.centre, self.offset, self.slope) + np.clip(mean, -RESIDUAL_CAP, RESIDUAL_CAP), std
 
 
 @final
@@ -63,7 +41,7 @@ class _Correction:
 class _Fitted:
     version: str
     tool: str
-    corrections: dict[str, _Correction]
+    corrections: dict[str, Correction]
     alone: dict[str, TargetModel]
 
 
@@ -107,7 +85,7 @@ class TransferSurrogate:
         tool = source_of(ordered, self.stage)
         data = TrainingSet.of(ordered, mass)
         base = self.base.predict([record.spec for record in ordered], self.known)
-        corrections: dict[str, _Correction] = {}
+        corrections: dict[str, Correction] = {}
         alone: dict[str, TargetModel] = {}
         learners = partial(unfitted_learners, DEFAULT, self.seed)
         with one_thread():
@@ -115,7 +93,8 @@ class TransferSurrogate:
                 truth = data.values(name)
                 if np.array_equal(truth, base.mean[name]):
                     continue  # there is nothing to correct
-                correction = _fit(np.log1p(base.mean[name]), data.features, np.log1p(truth), mass, data.groups)
+                logs = np.log1p(base.mean[name]), np.log1p(truth)
+                correction = Correction.fit(*logs, data.features, mass, data.groups)
                 model = TargetModel.fit(data, name, learners)
                 if _errs_less(model.error, correction.error, known=tool == self.known.tool):
                     alone[name] = model
@@ -166,41 +145,6 @@ def _errs_less(alone: float | None, transferred: float | None, *, known: bool) -
 
 def _native(log_cost: Floats, name: str) -> Floats:
     return np.maximum(np.expm1(np.minimum(log_cost, LARGEST)), LOWEST.get(name, 0.0))
-
-
-def _line(base: Floats, centre: float, offset: float, slope: float) -> Floats:
-    return base + offset + slope * (base - centre)
-
-
-def _fit(base: Floats, features: Floats, truth: Floats, weights: Floats, groups: Sequence[str]) -> _Correction:
-    """Correction of one cost, and its calibration on folds of held-out architectures."""
-    residual: Residual = GPResidual() if len(truth) >= MIN_LEARNED else OffsetResidual()
-    centre, offset, slope = _fit_parts(base, features, truth, weights, residual)
-    errors, stds = np.zeros(len(truth)), np.ones(len(truth))
-    if len(set(groups)) >= 3:
-        for fold in group_folds(groups, N_FOLDS):
-            train = np.setdiff1d(np.arange(len(truth)), fold)
-            twin = residual.twin()
-            line = _fit_parts(base[train], features[train], truth[train], weights[train], twin)
-            mean, stds[fold] = _Correction(*line, twin, Calibration(0.0, 1.0, 0)).predict(base[fold], features[fold])
-            errors[fold] = truth[fold] - mean
-    calibration = Calibration.from_held_out(errors, stds, weights, groups)
-    error = float(np.mean(np.abs(errors))) if len(set(groups)) >= 3 else None
-    return _Correction(centre, offset, slope, residual, calibration, error)
-
-
-def _fit_parts(
-    base: Floats, features: Floats, truth: Floats, weights: Floats, residual: Residual
-) -> tuple[float, float, float]:
-    """Centre, offset and slope by ridge regression; the residual learns what they leave over."""
-    centre = float(np.average(base, weights=weights))
-    design = np.column_stack([np.ones(len(base)), base - centre])
-    mass = weights / weights.max() / NOISE_STD**2
-    curvature = design.T @ (design * mass[:, None]) + np.diag([OFFSET_STD**-2, SLOPE_STD**-2])
-    offset, slope = np.linalg.solve(curvature, design.T @ (mass * (truth - base)))
-    left = truth - _line(base, centre, float(offset), float(slope))
-    residual.fit(features, np.clip(left, -RESIDUAL_CAP, RESIDUAL_CAP), weights)
-    return centre, float(offset), float(slope)
 
 
 if TYPE_CHECKING:
