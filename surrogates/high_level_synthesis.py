@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 NARROWEST_IN_DSP = 6  # bits of a weight from which on a shared multiplier is a DSP slice
 BLOCK_RAM_WIDTHS = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2))  # words in 18 Kbit, bits of each
-WORD_LUT, CONTROL_LUT = 2.0, 200.0  # for each bit of the input (chosen by counters), and for the counters
-SUM_LUT = 2.8  # for each bit of the sums, which have their own counters
-FEW_SUMS, FEW_SUMS_LUT = 2, 8.0  # for each bit of a product that is added to one of so few sums,
-MANY_SUMS_LUT = 18.0  # and, beside what all outputs take, to one of more
-BESIDE_LUT, BESIDE_FF = 25.0, 5.0  # likewise where products of one sum are computed at the same time
+WORD_LUT, STREAMED_WORD_LUT = 2.0, 3.3  # for each bit of the input, which counters choose from
+SUM_LUT = 2.8  # for each bit of the sums, which have counters of their own
+BESIDE_LUT, BESIDE_FF = 15.6, 5.0  # for each bit of a product where several of one sum are computed at the same time
+CHOICE_LUT = 0.27  # for each bit of a product and each sum that it may be added to,
+FEW_SUMS = 2  # if they are more than these
+WIDEST_CHOICE = 256  # inputs; with more, sums are addressed otherwise
+LONG_TURNS, LONG_WORDS = 256, 6.0  # from so many turns on, words of a register for each turn, if products are beside
+CONTROL_LUT, STREAMED_CONTROL_LUT = 4500.0, 200.0
 CONTROL_FF = 113.0
 SHIFTED_8 = 0.75  # share of 8-bit constants whose products are shifts and additions,
 SHIFTED_PER_BIT = 0.655  # and how it falls with each further bit
@@ -59,51 +62,51 @@ def interval(table: LayerTable) -> Floats:
     return np.where(_shared(table), table.reuse * table.copies, 1.0)
 
 
-def cycles(table: LayerTable) -> Floats:
-    """Clock cycles from input to output: R for each position and two to begin and to end."""
-    return np.where(_shared(table), table.reuse * table.copies + 2, 1.0)
+def cycles(table: LayerTable, *, stream: bool = False) -> Floats:
+    """Clock cycles from input to output: R for each position and two to begin and to end.
+
+    An interface that reads and writes word after word takes more, for words in groups.
+    """
+    alone = np.where(_shared(table), table.reuse * table.copies + 2, 1.0)
+    return alone + (5 + table.n_in / 16 if stream else 0.0)
 
 
-def lut(table: LayerTable) -> Floats:
+def lut(table: LayerTable, *, stream: bool = False) -> Floats:
     """LUTs: choice of the input word and of the sum where multipliers are shared, adders for each product elsewhere."""
-    outputs = table.reuse / table.n_in  # that take turns at a multiplier
-    added = np.where(outputs > FEW_SUMS, table.n_out / 4 + MANY_SUMS_LUT, FEW_SUMS_LUT)
-    each = np.where(_beside(table), BESIDE_LUT, added)
-    words = WORD_LUT * table.n_in + SUM_LUT * table.n_out + each * multipliers(table)
-    chosen = table.in_bits * words + CONTROL_LUT
+    word, control = (STREAMED_WORD_LUT, STREAMED_CONTROL_LUT) if stream else (WORD_LUT, CONTROL_LUT)
+    beside = table.reuse < table.n_in
+    sums = np.where(beside, np.minimum(table.reuse, table.n_out), table.reuse / table.n_in)  # of one multiplier
+    choice = np.where((sums > FEW_SUMS) & ~(beside & (table.n_in > WIDEST_CHOICE)), CHOICE_LUT * table.n_out, 0.0)
+    each = np.where(beside, BESIDE_LUT, 0.0) + choice
+    words = word * table.n_in + SUM_LUT * table.n_out + each * multipliers(table) + _turns(table)
+    shared = table.in_bits * words + control
     digits = table.in_bits + 4 * np.maximum(table.weight_bits - 4, 0)  # bits added for a product of shifts
     in_dsp = _in_dsp(table)
     alone = in_dsp * 1.5 * table.in_bits + (1 - in_dsp) * digits
-    return np.where(_shared(table), chosen, table.copies * table.nonzero * alone)
+    return np.where(_shared(table), shared, table.copies * table.nonzero * alone)
 
 
-def ff(table: LayerTable) -> Floats:
-    """Flip-flops: words of sums and of products; for each product by itself fewer bits, and none if it is narrow."""
-    sums, products = table.in_bits * table.n_out, table.copies * table.nonzero
+def ff(table: LayerTable, *, stream: bool = False) -> Floats:
+    """Flip-flops: words of sums and of products; for each product by itself fewer bits, and none if it is narrow.
+
+    An interface that takes word after word holds four copies of the input.
+    """
+    sums, products = table.in_bits * table.n_out * (3.4 if stream else 1.0), table.copies * table.nonzero
     narrow = np.minimum(NARROW_8 * NARROW_PER_BIT ** (table.weight_bits - 8), 1.0)
     kept = np.where(table.unrolled, np.minimum(0.28 * table.weight_bits, 3.0), 0.56 * table.in_bits * (1 - narrow))
-    words = np.where(_beside(table), BESIDE_FF, 1.0) * multipliers(table)
+    words = np.where(table.reuse < table.n_in, BESIDE_FF, 1.0) * multipliers(table) + _turns(table)
     shared = sums + table.in_bits * words + CONTROL_FF
-    return np.where(_shared(table), shared, sums + kept * products)
-
-
-def stream_ff(table: LayerTable) -> Floats:
-    """Flip-flops of an interface that takes word after word: four copies of the input."""
-    return 4 * table.in_bits * table.n_in
-
-
-def stream_cycles(table: LayerTable) -> Floats:
-    """Cycles that an interface takes which reads and writes word after word, beside those of the layer."""
-    return 5 + table.n_in / 16
+    held = 4 * table.in_bits * table.n_in if stream else 0.0
+    return np.where(_shared(table), shared, sums + kept * products) + held
 
 
 def _shared(table: LayerTable) -> NDArray[np.bool_]:
     return ~table.unrolled & (table.reuse > 1)
 
 
-def _beside(table: LayerTable) -> NDArray[np.bool_]:
-    """Reuse factors below n_in: several inputs are multiplied at the same time."""
-    return table.reuse < table.n_in
+def _turns(table: LayerTable) -> Floats:
+    """Words of registers that count turns, where they are many and several inputs are multiplied at the same time."""
+    return np.where((table.reuse >= LONG_TURNS) & (table.reuse < table.n_in), LONG_WORDS * table.reuse, 0.0)
 
 
 def _in_dsp(table: LayerTable) -> Floats:

@@ -8,6 +8,7 @@ physics: this is the part of the surrogate that is trusted past the edge of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
@@ -56,6 +57,14 @@ _HIGH_LEVEL: Mapping[str, Callable[[LayerTable], Floats]] = {
     "latency_cycles": lambda table: np.where(table.unrolled, logic_stages(table), 0.0),
     "initiation_interval": lambda table: slowest(table, high_level_synthesis.interval(table)),
 }
+_STREAMED: Mapping[str, Callable[[LayerTable], Floats]] = {
+    **_HIGH_LEVEL,
+    "lut": partial(high_level_synthesis.lut, stream=True),
+    "ff": partial(high_level_synthesis.ff, stream=True),
+}
+_FORMS: Mapping[Flow, Mapping[str, Callable[[LayerTable], Floats]]] = {
+    "openrtl": _OURS, "io_parallel": _HIGH_LEVEL, "io_stream": _STREAMED
+}  # fmt: skip
 
 
 def flow_of(target: HardwareTarget) -> Flow:
@@ -65,10 +74,7 @@ def flow_of(target: HardwareTarget) -> Flow:
 
 def closed_form(table: LayerTable, target: str, flow: Flow = OURS) -> Floats:
     """Closed-form cost of each layer (L,) for one of the targets, in cells, blocks or cycles; adds up over layers."""
-    cost = (_OURS if flow == OURS else _HIGH_LEVEL)[target](table)
-    if flow == "io_stream" and target == "ff":
-        cost = cost + high_level_synthesis.stream_ff(table)
-    return cost
+    return _FORMS[flow][target](table)
 
 
 def exact_part(table: LayerTable, target: str, flow: Flow = OURS) -> Floats:
@@ -77,8 +83,8 @@ def exact_part(table: LayerTable, target: str, flow: Flow = OURS) -> Floats:
         return np.zeros(table.n_specs)
     if flow == OURS:
         return exact_cycles(table)
-    cycles = np.where(table.unrolled, 0.0, high_level_synthesis.cycles(table))
-    return table.total(cycles + (high_level_synthesis.stream_cycles(table) if flow == "io_stream" else 0.0))
+    cycles = high_level_synthesis.cycles(table, stream=flow == "io_stream")
+    return table.total(np.where(table.unrolled, cycles - 1, cycles))
 
 
 def _factors(table: LayerTable) -> Floats:
