@@ -30,11 +30,12 @@ class Job:
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its value, or why there is none."""
+    """What became of a job: its value, or why there is none, and how long it ran (not how long it waited)."""
 
     key: str
     value: Any = None
     failure: Failure | None = None
+    wall_time_s: float = 0.0
 
 
 _listener: ContextVar[Callable[[Any], None] | None] = ContextVar("listener", default=None)

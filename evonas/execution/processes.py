@@ -32,6 +32,7 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     job: Job | None = None
+    began: float = 0.0  # when it got the job
 
 
 @contextmanager
@@ -81,7 +82,7 @@ class ProcessExecutor:
             job = self._waiting.popleft()
             try:
                 worker.pipe.send(job)
-                worker.job = job
+                worker.job, worker.began = job, time.monotonic()
             except (BrokenPipeError, ConnectionResetError):  # it died while idle: not the job's fault
                 self._waiting.appendleft(job)
                 self._discard(worker)
@@ -135,7 +136,8 @@ class ProcessExecutor:
             code = worker.process.exitcode
             cause = f"was killed by signal {-code}" if code is not None and code < 0 else f"exited with {code}"
             hint = "; often the kernel, for lack of memory" if code == -9 else ""
-            self._ended.append(Outcome(job.key, failure=Failure(FailureKind.WORKER_DIED, f"the worker {cause}{hint}")))
+            failure = Failure(FailureKind.WORKER_DIED, f"the worker {cause}{hint}")
+            self._ended.append(Outcome(job.key, failure=failure, wall_time_s=time.monotonic() - worker.began))
             self._discard(worker)
             return
         if isinstance(reply, Said):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
@@ -27,13 +28,16 @@ class Said:
 
 def run_job(context: Any, job: Job) -> Outcome:
     """Run a job. Errors for the user (a full disk, say) pass through; any other exception is the job's failure."""
+    began = time.monotonic()
     try:
-        return Outcome(job.key, job.function(context, *job.arguments))
+        value = job.function(context, *job.arguments)
     except EvonasError:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: one candidate's bug must not end the search
         text = "".join(traceback.format_exception(error)[-3:]).strip()
-        return Outcome(job.key, failure=Failure(FailureKind.WORKER_DIED, f"{type(error).__name__}: {error}\n{text}"))
+        failure = Failure(FailureKind.WORKER_DIED, f"{type(error).__name__}: {error}\n{text}")
+        return Outcome(job.key, failure=failure, wall_time_s=time.monotonic() - began)
+    return Outcome(job.key, value, wall_time_s=time.monotonic() - began)
 
 
 def serve(pipe: Connection) -> None:

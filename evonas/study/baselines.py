@@ -200,7 +200,7 @@ def _all(workers: Workers, activity: str, works: Sequence[_Work]) -> None:
     """Run all, the largest first, so that the last job of all is a short one."""
     by_key = {work.job.key: work for work in works}
     ordered = sorted(works, key=lambda work: -work.bops)
-    workers.run(activity, [work.job for work in ordered], lambda key, value: by_key[key].done(value))
+    workers.run(activity, [work.job for work in ordered], lambda key, value, _s: by_key[key].done(value))
 
 
 def on_task(tasks: Sequence[Task], place: int, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

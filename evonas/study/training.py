@@ -89,7 +89,7 @@ class TrainingRound:
     def _measure(self) -> dict[int, float]:
         """Seconds for each member by the size of its stack, measured by a worker while the others wait."""
         found: list[Any] = []
-        self._study.workers.run("measuring", [Job("measure", measure)], lambda _, value: found.append(value))
+        self._study.workers.run("measuring", [Job("measure", measure)], lambda _key, value, _s: found.append(value))
         return {} if isinstance(found[0], Failure) else dict(found[0])
 
     def _train(self, together: Iterable[tuple[int, ...]], until: int | None) -> None:
@@ -98,7 +98,7 @@ class TrainingRound:
         done = self._reached if until else self._trained
         sizes = {key: len(stack) for key, stack in self._jobs.items()}
         activity = f"training to epoch {until} of {self._study.config.training.epochs}" if until else "train"
-        self._study.workers.run(activity, jobs, lambda key, value: self._take(key, value, done), sizes)
+        self._study.workers.run(activity, jobs, lambda key, value, _s: self._take(key, value, done), sizes)
 
     def _job(self, key: str, stack: tuple[int, ...], until: int | None) -> Job:
         study, training = self._study, self._study.config.training

@@ -39,10 +39,9 @@ def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
         return {e.candidate: e for e in study.state.synthesised if (e.purpose, e.generation) == key}
 
     reasons = {pick.candidate: pick.reason for pick in chosen.picks}
-    started: dict[int, float] = {}
     root = study.directory.resolve()  # backends give absolute paths
 
-    def done(key: str, value: Any) -> None:
+    def done(key: str, value: Any, seconds: float) -> None:
         candidate = int(key.rpartition("-")[2])
         failure = value if isinstance(value, Failure) else value.failure
         records = () if isinstance(value, Failure) else value.records
@@ -56,14 +55,13 @@ def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
                 tuple(records),
                 failure,
                 {role: str(Path(path).resolve().relative_to(root)) for role, path in files.items()},
-                time.perf_counter() - started[candidate],
+                seconds,
             )
         )
 
     missing = [pick.candidate for pick in chosen.picks if pick.candidate not in results()]
     jobs = []
     for candidate in missing:
-        started[candidate] = time.perf_counter()
         arguments = (_network(study, candidate), _order(study, candidate))
         jobs.append(Job(f"synthesise-{candidate}", synthesise_candidate, arguments))
     study.workers.run("synthesise", jobs, done)

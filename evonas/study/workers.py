@@ -32,10 +32,10 @@ class Workers:
         self,
         activity: str,
         jobs: Sequence[Job],
-        done: Callable[[str, Any], None],
+        done: Callable[[str, Any, float], None],
         sizes: Mapping[str, int] | None = None,
     ) -> None:
-        """Run jobs to their ends; `done(key, value or Failure)` is called for each as it ends.
+        """Run jobs to their ends; `done(key, value or Failure, seconds)` is called for each as it ends.
 
         `sizes` says how many things each job makes, by its key, for the progress; one if it is not given.
         """
@@ -61,7 +61,7 @@ class Workers:
             for outcome in outcomes:
                 ended, made = ended + 1, made + sizes[outcome.key]
                 running.pop(outcome.key, None)
-                done(outcome.key, outcome.failure or outcome.value)
+                done(outcome.key, outcome.failure or outcome.value, outcome.wall_time_s)
                 self._report(activity, made, total, running, sizes)
 
     def _report(

@@ -141,6 +141,19 @@ def test_an_error_of_the_listener_is_not_the_jobs(make):
     assert collect(pool, 1)["a"].value == 2
 
 
+def test_outcomes_say_how_long_a_job_ran_and_not_how_long_it_waited(make):
+    pool = make()
+    began = time.monotonic()
+    for name in "abcd":
+        pool.submit(Job(name, jobs.sleep, (0.2,)))
+    pool.submit(Job("bad", jobs.fail, ("x",)))
+    outcomes = collect(pool, 5)
+    took = [outcomes[name].wall_time_s for name in "abcd"]
+    assert min(took) >= 0.2
+    assert sum(took) <= pool.capacity * (time.monotonic() - began)
+    assert outcomes["bad"].wall_time_s >= 0
+
+
 def test_a_wait_ends_with_an_outcome_and_not_with_what_is_told(make):
     pool = make()
     pool.submit(Job("a", jobs.count_aloud, (5,)))

@@ -34,6 +34,11 @@ def tell_and_wait(context: Any, path: str) -> None:
     announce_and_wait(context, path)
 
 
+def sleep(context: Any, seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 def fail(context: Any, text: str) -> None:
     raise ValueError(text)
 

@@ -79,7 +79,7 @@ def test_observers_see_parts_of_candidates_and_never_less_than_before(name):
         Job("b", train_stack, ((order(4),), replace(SETTINGS, epochs=2))),
     ]
     ended = []
-    workers.run("train", jobs, lambda key, _: ended.append(key), {"a": 3, "b": 1})
+    workers.run("train", jobs, lambda key, *_: ended.append(key), {"a": 3, "b": 1})
     workers.stop()
     done = [p.done for p in seen]
     assert sorted(ended) == ["a", "b"]
