@@ -190,8 +190,10 @@ class SurrogateConfig(_Section):
 
     estimator: str = "default"
     start_records: Path | None = None  # JSON lines; the records shipped with the package when not given
-    recalibrate_every: Annotated[int, Field(ge=0)] = 3  # generations; 0 = never
+    when: Literal["every", "error", "novelty"] = "every"  # see `surrogates.policy`
+    recalibrate_every: Annotated[int, Field(ge=0)] = 3  # generations, or the longest wait; 0 = never
     designs: Annotated[int, Field(ge=0)] = 4  # synthesised at each recalibration
+    budget_s: Seconds | None = None  # expected synthesis of one recalibration, in seconds of one worker; None: any
     rescore: bool = True  # give the population the refitted predictions
 
 

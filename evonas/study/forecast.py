@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, final
 
-from evonas.errors import ConfigurationError, StudyMismatchError
+import numpy as np
+
+from evonas.errors import ConfigurationError, FailureKind, StudyMismatchError
 from evonas.objectives import Measurement
 from evonas.seeding import derive
 from surrogates import SpecError, Stage, SynthesisRecord, read_records
@@ -13,6 +15,8 @@ from surrogates.records import TARGETS, records_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from evonas.config import StudyConfig
     from evonas.study.events import Recalibrated
@@ -82,6 +86,30 @@ class Forecast:
                 tuple(Measurement(m, mean, source, spread, Stage.PREDICTED) for m, (mean, spread) in values.items())
             )
         return result
+
+    def seconds(self, specs: Sequence[ModelSpec], state: StudyState) -> NDArray[np.float64]:
+        """Expected time of a synthesis of each spec, (n,), by those that ended and those that ran out of time.
+
+        Zero for all where too few times are known to expect any.
+        """
+        from surrogates.dataset import Dataset, FailedSynthesis
+        from surrogates.effort import FEWEST, SynthesisEffort
+
+        found = (*self._start, *(record for event in state.synthesised for record in event.records))
+        records = [r for r in found if r.stage == Stage.SYNTHESISED and r.wall_time_s > 0]
+        if len(records) < FEWEST:
+            return np.zeros(len(specs))
+        limit_s = float(state.config["synthesis"]["timeout_s"])
+        late = [
+            FailedSynthesis(
+                state.candidates[event.candidate].spec, self.target, Stage.SYNTHESISED, event.failure.kind.value,
+                event.wall_time_s, limit_s, 0,
+            )
+            for event in state.synthesised
+            if event.failure is not None and event.failure.kind is FailureKind.TOOL_TIMEOUT
+        ]  # fmt: skip
+        effort = SynthesisEffort(Stage.SYNTHESISED).fit(Dataset(tuple(records), tuple(late)))
+        return effort.predict(specs, self.target).seconds
 
     @property
     def target(self) -> HardwareTarget:

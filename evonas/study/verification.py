@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evonas.config import FamilyConfig, StudyConfig
     from evonas.study.state import CandidateState
     from evonas.study.study import Study
+    from surrogates.policy import Situation
 
 
 def _synthesise(study: Study, chosen: Chosen) -> list[Synthesised]:
@@ -143,7 +144,7 @@ def check_backend(config: StudyConfig) -> None:
 
 @final
 class Recalibration:
-    """Every `recalibrate_every` generations: synthesise a few candidates, refit the surrogate, re-score the population.
+    """When the policy says so: synthesise a few candidates, refit the surrogate, re-score the population.
 
     Acquisition (`surrogates.acquisition`) takes some from the predicted front, where errors hurt, some where the
     surrogate is unsure or has seen nothing alike, and some at random, which alone give an unbiased error.
@@ -156,12 +157,34 @@ class Recalibration:
         """Recalibrate when the last told generation calls for it and the log does not hold it yet."""
         settings = self._study.config.surrogate
         state = self._study.state
-        if not state.generations or state.generations[-1].told is None or not settings.recalibrate_every:
+        if not state.generations or state.generations[-1].told is None:
             return
         generation = state.generations[-1].generation
-        due = (generation + 1) % settings.recalibrate_every == 0 and settings.designs > 0
-        if due and all(r.generation != generation for r in state.recalibrations):
+        if not (settings.recalibrate_every and settings.designs) or self._last() == generation:
+            return
+        from surrogates.policy import policy
+
+        # what is chosen already was due, also where a refit has changed the front since
+        begun = any((c.purpose, c.generation) == ("recalibration", generation) for c in state.chosen)
+        if begun or policy(settings.when, settings.recalibrate_every).due(self._situation(generation)):
             self._run(generation)
+
+    def _last(self) -> int | None:
+        recalibrations = self._study.state.recalibrations
+        return recalibrations[-1].generation if recalibrations else None
+
+    def _situation(self, generation: int) -> Situation:
+        from surrogates.policy import Observed, Situation
+
+        study = self._study
+        summary = study.state.recalibrations[-1].summary if study.state.recalibrations else {}
+        observed = {
+            target: Observed(found["median_relative_error"], found["coverage"])
+            for target, found in summary.get("before", {}).get("all", {}).items()
+        }
+        front = [c.spec for c in study.front(Stage.PREDICTED)]
+        known = [record.spec for record in study.forecast.surrogate.records]
+        return Situation(generation, self._last(), front, known, study.forecast.target, observed)
 
     def _run(self, generation: int) -> None:
         study = self._study
@@ -187,6 +210,7 @@ class Recalibration:
 
     def _choose(self, generation: int) -> tuple[Pick, ...]:
         from surrogates.acquisition import choose
+        from surrogates.policy import affordable
 
         study = self._study
         candidates = _synthesisable(study)
@@ -202,6 +226,9 @@ class Recalibration:
             known=[e.spec for e in study.state.candidates.values() if e.synthesis],
             rng=stream(study.config.seed, "acquisition", generation),
         )
+        if study.config.surrogate.budget_s is not None and picks:
+            seconds = study.forecast.seconds([pick.spec for pick in picks], study.state)
+            picks = affordable(picks, seconds, study.config.surrogate.budget_s)
         return tuple(Pick(best[pick.spec.digest].candidate, pick.reason) for pick in picks)
 
     def _refit(self, earlier: list[Any], fresh: list[Any], roles: list[str]) -> dict[str, Any]:
