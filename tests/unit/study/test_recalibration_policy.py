@@ -84,9 +84,8 @@ def test_what_was_chosen_is_synthesised_after_an_interruption(configured, instan
 
     study = Study(config, tmp_path / "mortal", task=task, observers=[Mortal()])
     for _ in range(20):
-        with study:
-            with contextlib.suppress(KeyboardInterrupt):
-                study.run()
+        with study, contextlib.suppress(KeyboardInterrupt):
+            study.run()
         if study.state.finished is not None:
             break
         study = Study.resume(tmp_path / "mortal", task=task, observers=[Mortal()])
