@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from evonas.models.products import over_rows
+from evonas.models.products import over_rows, product
 from evonas.models.quantisers import clamped
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class _FusedLayer(torch.autograd.Function):
         weights = clamped((weight * scales.weight).add_(0.5).floor_(), -scales.weight_limit, scales.weight_limit)
         weights.mul_(scales.output / scales.weight).mul_(mask)
         biases = (bias * scales.bias).add_(0.5).floor_().clamp_(-scales.bias_limit, scales.bias_limit)
-        codes = torch.baddbmm(biases.mul_(scales.output / scales.bias), x, weights)
+        codes = product(x, weights, biases.mul_(scales.output / scales.bias))
         held = clamped(codes, scales.lowest, scales.highest)
         ctx.save_for_backward(x, weights, mask, codes.eq_(held), scales.output)
         return held.add_(0.5).floor_().div_(scales.output)
@@ -50,8 +50,8 @@ class _FusedLayer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor, None, None]:
         x, weights, mask, inside, scale = ctx.saved_tensors
         passed = inside * grads[0]  # no gradient where it saturates; not in place, so that backward can run twice
-        of_x = torch.bmm(passed, weights.transpose(1, 2)).div_(scale) if ctx.needs_input_grad[0] else None
-        of_weight = torch.bmm(x.transpose(1, 2), passed).mul_(mask)
+        of_x = product(passed, weights.transpose(1, 2)).div_(scale) if ctx.needs_input_grad[0] else None
+        of_weight = product(x.transpose(1, 2), passed).mul_(mask)
         return of_x, of_weight, over_rows(passed), None, None
 
 

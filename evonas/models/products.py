@@ -1,8 +1,9 @@
 """Matrix products of stacks whose every bit is the same whatever else is in the stack.
 
 The order in which torch sums over rows depends on how many columns there are; that of a matrix product does not, in the
-libraries that torch uses on processors. A member that trains beside wider ones therefore gets the gradients that it
-would get alone (tested in `tests/properties/test_stacks.py`).
+libraries that torch uses on processors, once it is as large as `product` makes it: small ones have kernels of their
+own, and what is small depends on the processor. A member that trains beside wider ones therefore gets the gradients
+that it would get alone (tested in `tests/properties/test_stacks.py`).
 """
 
 from __future__ import annotations
@@ -10,16 +11,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_ROWS, _TERMS, _COLUMNS = 4, 8, 16  # of the smallest product; fewer than 400 multiplications are torch's own loop
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """a (P, rows, terms) times b (P, terms, columns), plus biases (P, 1, columns) if they are given."""
+    rows, columns = a.shape[1], b.shape[2]
+    few = a.shape[2] < _TERMS and max(rows, _ROWS) * max(columns, _COLUMNS) * a.shape[2] < 400
+    a = _filled(a, _ROWS, _TERMS if few else 0)
+    b = _filled(b, _TERMS if few else 0, _COLUMNS)
+    found = torch.bmm(a, b) if bias is None else torch.baddbmm(_filled(bias, 0, _COLUMNS), a, b)
+    return found if found.shape[1:] == (rows, columns) else found[:, :rows, :columns].contiguous()
+
+
+def _filled(x: Tensor, rows: int, columns: int) -> Tensor:
+    """With zeros to at least so many rows and columns."""
+    below, beside = max(rows - x.shape[1], 0), max(columns - x.shape[2], 0)
+    return nn.functional.pad(x, (0, beside, 0, below)) if below or beside else x
+
+
 def over_rows(x: Tensor) -> Tensor:
     """Sums of x (P, rows, n) over its rows, (P, 1, n)."""
-    ones = torch.ones(len(x), 2, x.shape[1], dtype=x.dtype, device=x.device)  # of one row: another order
-    return torch.bmm(ones, x)[:, :1]
+    return product(torch.ones(len(x), _ROWS, x.shape[1], dtype=x.dtype, device=x.device), x)[:, :1]
+
+
+@final
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return product(a, b)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor]:
+        a, b = ctx.saved_tensors
+        return product(grads[0], b.transpose(1, 2)), product(a.transpose(1, 2), grads[0])
+
+
+multiplied: Callable[[Tensor, Tensor], Tensor] = _Product.apply
+"""`product` that is differentiated by products."""
 
 
 @final
@@ -27,13 +63,13 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return torch.baddbmm(bias, x, weight)
+        return product(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        of_x = torch.bmm(grads[0], weight.transpose(1, 2)) if ctx.needs_input_grad[0] else None
-        return of_x, torch.bmm(x.transpose(1, 2), grads[0]), over_rows(grads[0])
+        of_x = product(grads[0], weight.transpose(1, 2)) if ctx.needs_input_grad[0] else None
+        return of_x, product(x.transpose(1, 2), grads[0]), over_rows(grads[0])
 
 
 affine: Callable[[Tensor, Tensor, Tensor], Tensor] = _Affine.apply

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from evonas.models.fixed_point import FixedPoint
 from evonas.models.operations import QuantisedOperation, halvings, ordered_pairs
+from evonas.models.products import multiplied
 from evonas.models.quantisers import best_scale, quantise_activation, sampled, saturation
 from evonas.models.stacked_dense import Place, column
 
@@ -75,7 +76,8 @@ class StackedOperation(nn.Module):
         if self.kind == "add":
             return x + inputs[1]
         if self.kind == "matmul":
-            return x @ inputs[1]
+            products = multiplied(x.flatten(0, 1), inputs[1].flatten(0, 1))
+            return products.view(members, batch, positions, -1)
         if self.kind == "select":
             return x.narrow(2, self.specs[0].start, self.specs[0].length)
         return x.transpose(2, 3) if self.kind == "transpose" else x.flatten(2)[:, :, None]

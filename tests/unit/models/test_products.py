@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evonas.models.products import affine, over_rows, scaled
+from evonas.models.products import affine, multiplied, over_rows, product, scaled
 
 WIDTHS = [2, 3, 5, 7, 8, 9, 15, 17, 24, 31, 33, 40, 63]
 
@@ -21,6 +21,21 @@ def test_sums_over_rows_do_not_depend_on_the_columns_beside(rows, width):
     alone = over_rows(x[1:2, :, :width].contiguous())
     assert torch.equal(over_rows(x)[1:2, :, :width], alone)
     torch.testing.assert_close(alone, x[1:2, :, :width].sum(dim=1, keepdim=True), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 11, 50])
+@pytest.mark.parametrize("columns", [1, 2, 11, 15, 16, 29])
+@pytest.mark.parametrize("terms", [1, 3, 8, 33])
+def test_a_product_does_not_depend_on_the_room_it_has(rows, columns, terms):
+    a, b, bias = normal(2, rows, terms, seed=1), normal(2, terms, columns, seed=2), normal(2, 1, columns, seed=3)
+    wide_a, wide_b, wide_bias = torch.zeros(2, 60, 40), torch.zeros(2, 40, 70), torch.zeros(2, 1, 70)
+    wide_a[:, :rows, :terms], wide_b[:, :terms, :columns], wide_bias[:, :, :columns] = a, b, bias
+    for beside, wide in ((None, None), (bias, wide_bias)):
+        alone = product(a, b, beside)
+        assert torch.equal(alone, product(wide_a, wide_b, wide)[:, :rows, :columns])
+        torch.testing.assert_close(alone, torch.matmul(a, b) + (0 if beside is None else beside))
+    turned = product(a.transpose(1, 2).contiguous().transpose(1, 2), b.transpose(1, 2).contiguous().transpose(1, 2))
+    assert torch.equal(turned, product(wide_a, wide_b)[:, :rows, :columns])
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(3, 2), (16, 5), (24, 40), (33, 7)])
@@ -58,3 +73,4 @@ def test_products_are_differentiated_as_torch_does():
     )
     assert torch.autograd.gradcheck(affine, (x, weight, bias))
     assert torch.autograd.gradcheck(scaled, (weight, factor))
+    assert torch.autograd.gradcheck(multiplied, (x, weight))

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -45,6 +46,7 @@ class Parrot:
     """Knows by heart the architectures it was fitted on, and nothing else: a leak shows as a perfect prediction."""
 
     version = "parrot"
+    learners: ClassVar = {}
 
     def fresh(self):
         return Parrot()
