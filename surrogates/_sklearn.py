@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from surrogates.forest import Forest, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,22 +33,18 @@ def logistic(inputs: Floats, happened: NDArray[np.bool_]) -> Callable[[Floats], 
     return lambda rows: np.asarray(model.predict_proba(rows)[:, 1], dtype=np.float64)
 
 
-@final
-class Forest:
-    """Extremely randomised trees; the spread between the trees is the uncertainty."""
+def grow(inputs: Floats, targets: Floats, weights: Floats, *, n_trees: int, seed: int) -> Forest:
+    """Extremely randomised trees on inputs (n, p), targets (n,) and weights (n,)."""
+    model = ExtraTreesRegressor(
+        n_trees, min_samples_leaf=2, max_features=0.5, bootstrap=True, random_state=seed, n_jobs=1
+    )
+    model.fit(inputs, targets, sample_weight=weights)
+    return Forest(tuple(_plain(estimator.tree_) for estimator in model.estimators_))
 
-    def __init__(self, n_trees: int, seed: int) -> None:
-        self.model = ExtraTreesRegressor(
-            n_trees, min_samples_leaf=2, max_features=0.5, bootstrap=True, random_state=seed, n_jobs=1
-        )
 
-    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> Forest:
-        """Grow the trees on (n, p) inputs."""
-        self.model.fit(inputs, targets, sample_weight=weights)
-        return self
-
-    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation over the trees, two arrays (n,)."""
-        inputs = inputs.astype(np.float32)
-        votes = np.stack([tree.predict(inputs, check_input=False) for tree in self.model.estimators_])
-        return votes.mean(axis=0), votes.std(axis=0)
+def _plain(tree: Any) -> Tree:
+    own = np.arange(tree.node_count)
+    leaf = tree.children_left < 0
+    left, right = (np.where(leaf, own, below) for below in (tree.children_left, tree.children_right))
+    feature = np.where(leaf, 0, tree.feature)
+    return Tree(feature, np.array(tree.threshold), left, right, np.array(tree.value[:, 0, 0]))

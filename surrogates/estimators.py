@@ -32,7 +32,7 @@ from surrogates.regressors import (
 from surrogates.target_model import TargetModel, TrainingSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from surrogates.records import SynthesisRecord
     from surrogates.spec import HardwareTarget, ModelSpec
@@ -121,6 +121,26 @@ class ResidualSurrogate:
         with one_thread():
             learners = partial(unfitted_learners, self.kind, self.seed)
             models = {target: TargetModel.fit(data, target, learners) for target in TARGETS}
+        self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
+        return self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """By target all that the fit took time to find, as plain data."""
+        return {target: model.settings() for target, model in self._need().models.items()}
+
+    def restore(self, records: Sequence[SynthesisRecord], weights: Floats, settings: Mapping[str, Any]) -> Self:
+        """Be fitted as the surrogate was that had these `records`, `weights` and `settings`; takes no search.
+
+        Raises as `fit`, and `KeyError`, `TypeError` or `ValueError` for what are not settings.
+        """
+        from surrogates._threadpoolctl import one_thread
+
+        ordered, mass = ordered_records(records, weights)
+        tool = source_of(ordered, self.stage)
+        data = TrainingSet.of(ordered, mass)
+        with one_thread():
+            models = {target: TargetModel.from_settings(data, settings[target]) for target in TARGETS}
         self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
         return self
 

@@ -8,13 +8,15 @@ length scales ten times faster than the general one of scikit-learn, which is wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
 from surrogates._scipy import cholesky_solve, lower_solve, minimise_bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from surrogates.table import Floats
 
 JITTER = 1e-8
@@ -29,6 +31,15 @@ class Kernel:
     variance: float
     noise: float
     lengths: Floats
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_dict` wrote."""
+        return cls(float(data["variance"]), float(data["noise"]), np.asarray(data["lengths"], np.float64))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"variance": self.variance, "noise": self.noise, "lengths": self.lengths.tolist()}
 
     def __call__(self, left: Floats, right: Floats) -> Floats:
         """Covariance (n, m) of the noise-free function between rows (n, p) and (m, p)."""

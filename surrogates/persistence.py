@@ -1,8 +1,9 @@
 """Save and load fitted surrogates as JSON, without pickle.
 
-A file holds parameters, training records and their weights, not fitted numbers: a fit is deterministic and takes
-seconds, so loading fits again and checks that the version is the one that was saved. Nothing in a file is executed,
-and no change of a library's internals makes it unreadable.
+A file holds parameters, training records and their weights, and what a fit takes time to find: the exponents of laws,
+which learner is best, its length scales or trees, calibration. What follows from these by algebra is computed again, so
+that loading takes a fraction of a second. Nothing in a file is executed, and no change of a library's internals makes
+it unreadable.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from surrogates.estimators import ResidualSurrogate
 from surrogates.records import Stage, SynthesisRecord
 
 FORMAT = "surrogates.ResidualSurrogate"
-FORMAT_SCHEMA = 1
+FORMAT_SCHEMA = 2
 
 
 def save_surrogate(surrogate: ResidualSurrogate, path: Path | str) -> None:
@@ -35,13 +36,14 @@ def save_surrogate(surrogate: ResidualSurrogate, path: Path | str) -> None:
         "parameters": surrogate.parameters,
         "weights": [float(weight) for weight in surrogate.weights],
         "records": [record.to_dict() for record in surrogate.records],
+        "settings": surrogate.settings,
     }
     data = json.dumps(content, sort_keys=True).encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def load_surrogate(path: Path | str) -> ResidualSurrogate:
-    """Read and refit what `save_surrogate` wrote.
+    """Read what `save_surrogate` wrote.
 
     Raises `PersistenceError` for another file or schema, or if this version of the package would predict otherwise.
     """
@@ -52,9 +54,9 @@ def load_surrogate(path: Path | str) -> ResidualSurrogate:
         surrogate = ResidualSurrogate(
             parameters["kind"], seed=int(parameters["seed"]), stage=Stage[parameters["stage"].upper()]
         )
-        surrogate.fit(records, np.asarray(content["weights"], dtype=np.float64))
-    except (KeyError, TypeError, ValueError) as error:
-        raise PersistenceError(f"{path}: parameters, weights or records are damaged: {error}") from error
+        surrogate.restore(records, np.asarray(content["weights"], dtype=np.float64), content["settings"])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise PersistenceError(f"{path}: parameters, weights, records or settings are damaged: {error!r}") from error
     if surrogate.version != content["version"]:
         raise PersistenceError(
             f"{path}: saved as version {content['version']}, but this package fits version {surrogate.version} from "
@@ -85,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: has schema {content.get('schema')!r}, this version reads {FORMAT_SCHEMA}; load it with the "
             "version that wrote it, write its records with write_records, and fit again here"
         )
-    missing = {"version", "parameters", "weights", "records"} - set(content)
+    missing = {"version", "parameters", "weights", "records", "settings"} - set(content)
     if missing:
         raise PersistenceError(f"{path}: lacks {', '.join(sorted(missing))}")
     return content

@@ -6,13 +6,16 @@ every feature matrix, so smooth learners take the first columns and trees take a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, Self, final
 
 import numpy as np
 
 from surrogates.features import COMPACT
+from surrogates.forest import Forest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from surrogates.gaussian_process import GaussianProcess, Kernel
     from surrogates.table import Floats
 
@@ -33,6 +36,12 @@ class Residual(Protocol):
     def twin(self) -> Residual:
         """An unfitted learner that keeps the choices made during `fit`: for cross-validation without search."""
 
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Be again what `settings` were taken of, given what that was fitted to."""
+
+    def settings(self) -> dict[str, Any]:
+        """Its kind and what `fit` took time to find, as plain data: see `from_settings`."""
+
 
 @final
 class Standardiser:
@@ -43,6 +52,18 @@ class Standardiser:
         spread = compact.std(axis=0)
         self.columns = np.flatnonzero(spread > 1e-9)
         self.mean, self.spread = compact[:, self.columns].mean(axis=0), spread[self.columns]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_dict` wrote."""
+        found = cls.__new__(cls)
+        found.columns = np.asarray(data["columns"], np.intp)
+        found.mean, found.spread = (np.asarray(data[name], np.float64) for name in ("mean", "spread"))
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"columns": self.columns.tolist(), "mean": self.mean.tolist(), "spread": self.spread.tolist()}
 
     def __call__(self, inputs: Floats) -> Floats:
         """Scaled columns (n, q), held within six spreads of the data so that nothing explodes far outside."""
@@ -69,6 +90,14 @@ class OffsetResidual:
     def twin(self) -> OffsetResidual:
         """A fresh one."""
         return OffsetResidual()
+
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """The fit itself."""
+        self.fit(inputs, targets, weights)
+
+    def settings(self) -> dict[str, Any]:
+        """Nothing but the kind."""
+        return {"kind": "offset"}
 
 
 @final
@@ -121,6 +150,14 @@ class RidgeResidual:
         """Another with the same penalty."""
         return RidgeResidual(self.penalty)
 
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """The fit with its penalty."""
+        self.fit(inputs, targets, weights)
+
+    def settings(self) -> dict[str, Any]:
+        """The penalty."""
+        return {"kind": "ridge", "penalty": self.penalty}
+
 
 @final
 class GPResidual:
@@ -150,28 +187,47 @@ class GPResidual:
         """Another with the same length scales."""
         return GPResidual(self._scale, self._kernel)
 
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """The fit with its kernel."""
+        self.fit(inputs, targets, weights)
+
+    def settings(self) -> dict[str, Any]:
+        """Kernel and scales of the columns."""
+        assert self._scale is not None
+        assert self._kernel is not None
+        return {"kind": "gp", "scale": self._scale.to_dict(), "kernel": self._kernel.to_dict()}
+
 
 @final
 class TreesResidual:
     """Extremely randomised trees on all features."""
 
-    def __init__(self, seed: int, n_trees: int = 30) -> None:
-        self.seed, self.n_trees = seed, n_trees
+    def __init__(self, seed: int, n_trees: int = 30, forest: Forest | None = None) -> None:
+        self.seed, self.n_trees, self._forest = seed, n_trees, forest
 
     def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
         """Grow the trees."""
-        from surrogates._sklearn import Forest
+        from surrogates._sklearn import grow
 
-        self._forest = Forest(self.n_trees, self.seed).fit(inputs, targets, weights)
+        self._forest = grow(inputs, targets, weights, n_trees=self.n_trees, seed=self.seed)
 
     def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
         """Mean and spread over the trees."""
+        assert self._forest is not None
         mean, std = self._forest.predict(inputs)
         return mean, np.maximum(std, 2 * _STD_FLOOR)
 
     def twin(self) -> TreesResidual:
         """Another with the same seed and half of the trees: folds only measure errors, and growing is what costs."""
         return TreesResidual(self.seed, max(self.n_trees // 2, 10))
+
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Nothing: settings have the trees, which take longest."""
+
+    def settings(self) -> dict[str, Any]:
+        """The trees themselves."""
+        assert self._forest is not None
+        return {"kind": "trees", "seed": self.seed, "n_trees": self.n_trees, "forest": self._forest.to_dict()}
 
 
 def blended(means: Floats, stds: Floats) -> tuple[Floats, Floats]:
@@ -199,3 +255,34 @@ class BlendResidual:
     def twin(self) -> BlendResidual:
         """Another of the parts' twins."""
         return BlendResidual(tuple(part.twin() for part in self.parts))
+
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """Condition every part."""
+        for part in self.parts:
+            part.condition(inputs, targets, weights)
+
+    def settings(self) -> dict[str, Any]:
+        """Those of the parts."""
+        return {"kind": "ensemble", "parts": [part.settings() for part in self.parts]}
+
+
+def from_settings(settings: Mapping[str, Any]) -> Residual:
+    """The learner that `settings` were taken of, once it is conditioned on what that was fitted to.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for what are not settings.
+    """
+    kind = settings["kind"]
+    if kind == "offset":
+        return OffsetResidual()
+    if kind == "ridge":
+        return RidgeResidual(float(settings["penalty"]))
+    if kind == "gp":
+        from surrogates.gaussian_process import Kernel
+
+        return GPResidual(Standardiser.from_dict(settings["scale"]), Kernel.from_dict(settings["kernel"]))
+    if kind == "trees":
+        forest = Forest.from_dict(settings["forest"])
+        return TreesResidual(int(settings["seed"]), int(settings["n_trees"]), forest)
+    if kind == "ensemble":
+        return BlendResidual(tuple(from_settings(part) for part in settings["parts"]))
+    raise ValueError(f"no learner is called {kind!r}")

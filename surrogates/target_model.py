@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
 from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
+from surrogates.choice import HeldOut, chosen
 from surrogates.features import feature_matrix
 from surrogates.layer_law import LayerLaw, closed_form, flow_of
-from surrogates.metrics import spearman
-from surrogates.regressors import BlendResidual, blended
+from surrogates.regressors import BlendResidual, from_settings
 from surrogates.splits import architecture_groups, group_folds
 from surrogates.table import Floats, layer_table
 
@@ -33,10 +33,10 @@ LARGEST = float(np.log(1e9))
 LOWEST = {"latency_cycles": 1.0, "initiation_interval": 1.0}  # of the other targets 0
 COUNTED = ("dsp", "bram_18k", "initiation_interval")  # follow from the description but for a few pruned multipliers
 CONFIRMED = 0.1  # a closed form is the model where nine tenths of the records are within so much of it, log scale
-BETTER, RANK_TOLERANCE = 0.95, 0.001
 BLEND, CLOSED_FORM = "ensemble", "closed form"
 SPREADS = 1.645  # from the centre to the end of a 90 % interval of a normal distribution, in standard deviations
 FORMULA = Calibration(0.0, SPREADS, 0)  # of what follows a closed form
+_PLAIN = ("target", "floor_holds", "spread", "exact", "learner", "error")
 
 
 @final
@@ -99,6 +99,12 @@ class Domain:
         clocks = [record.target.clock_period_ns for record in data.records]
         return cls(bool(data.table.unrolled.any()), bool((~data.table.unrolled).any()), (min(clocks), max(clocks)))
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """What `dataclasses.asdict` made of it."""
+        low, high = data["clocks"]
+        return cls(bool(data["unrolled"]), bool(data["reused"]), (float(low), float(high)))
+
     def unseen(self, table: LayerTable, target: HardwareTarget) -> NDArray[np.bool_]:
         """Networks (n,) with a strategy or clock period outside the records."""
         low, high = self.clocks
@@ -156,8 +162,8 @@ class TargetModel:
                 return cls(target, domain, plain, None, FORMULA, floor_holds, spread, error=error)
             if confirmed:
                 (exact,) = confirmed
-                spread, rows = spreads[exact], rows[unrolled[rows] != exact]
-            data = data.rows(rows)
+                spread = spreads[exact]
+            data = _learnt(data, target, floor_holds=floor_holds, exact=exact)
         residuals = learners(len(data.records))
         law = _fit_parts(data, target, residuals.values())
         held_out = _held_out(data, target, residuals)
@@ -168,6 +174,31 @@ class TargetModel:
         found = held_out[name]
         calibration = Calibration.from_held_out(found.errors, found.stds, data.weights, data.groups)
         return cls(target, domain, law, residuals[name], calibration, floor_holds, spread, exact, name, found.error)
+
+    def settings(self) -> dict[str, Any]:
+        """All that a fit took time to find, as plain data: see `from_settings`."""
+        found = {name: getattr(self, name) for name in _PLAIN}
+        learner = None if self.residual is None else self.residual.settings()
+        parts = {"domain": asdict(self.domain), "calibration": asdict(self.calibration)}
+        return {**found, **parts, "exponents": self.law.exponents.tolist(), "residual": learner}
+
+    @classmethod
+    def from_settings(cls, data: TrainingSet, settings: Mapping[str, Any]) -> Self:
+        """The model that `settings` were taken of, given what that was fitted to.
+
+        Raises `KeyError`, `TypeError` or `ValueError` for what are not settings.
+        """
+        plain = {name: settings[name] for name in _PLAIN}
+        target, exact = plain["target"], plain["exact"]
+        law = LayerLaw(target, np.asarray(settings["exponents"], np.float64), data.flow)
+        residual = None
+        if settings["residual"] is not None:
+            residual = from_settings(settings["residual"])
+            if target in COUNTED:
+                data = _learnt(data, target, floor_holds=plain["floor_holds"], exact=exact)
+            residual.condition(data.features, _left_over(law, data, target), data.weights)
+        domain, calibration = Domain.from_dict(settings["domain"]), Calibration(**settings["calibration"])
+        return cls(domain=domain, law=law, residual=residual, calibration=calibration, **plain)
 
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> TargetPrediction:
         """Predict `specs`, n of them, on `target`."""
@@ -193,54 +224,6 @@ class TargetModel:
         return TargetPrediction(centre, std, low, high)
 
 
-@final
-@dataclass(frozen=True)
-class HeldOut:
-    """Truth, prediction and spread of log costs on folds that the model had not seen, (n,) each."""
-
-    truth: Floats
-    means: Floats
-    stds: Floats
-
-    @classmethod
-    def blend(cls, parts: Iterable[HeldOut]) -> HeldOut:
-        """Of the blend of learners on the same folds."""
-        listed = list(parts)
-        return cls(listed[0].truth, *blended(*(np.stack([getattr(p, f) for p in listed]) for f in ("means", "stds"))))
-
-    @property
-    def errors(self) -> Floats:
-        """Truth minus prediction."""
-        return self.truth - self.means
-
-    @property
-    def error(self) -> float | None:
-        """Mean absolute error, None where there is nothing."""
-        return float(np.mean(np.abs(self.errors))) if len(self.truth) else None
-
-
-def chosen(held_out: Mapping[str, HeldOut], weights: Floats) -> str:
-    """Name of the learner to take: the last, unless another is better on folds by error and no worse by rank.
-
-    Better means a weighted mean absolute error of log costs that is lower by a twentieth, and ranks by Spearman's
-    correlation: what a search needs is first the order, then the number (after Lu et al., NSGANetV2, arXiv:2007.10396,
-    who switch surrogates by rank correlation). So close a race is not worth leaving a blend, which errs less often.
-    """
-    *others, default = held_out
-    if not others or len(held_out[default].truth) == 0:
-        return default
-
-    def error(name: str) -> float:
-        return float(np.average(np.abs(held_out[name].errors), weights=weights))
-
-    def rank(name: str) -> float:
-        return spearman(held_out[name].truth, held_out[name].means) or 0.0
-
-    least = rank(default) - RANK_TOLERANCE
-    better = [name for name in others if error(name) < BETTER * error(default) and rank(name) >= least]
-    return min(better, key=error, default=default)
-
-
 def _spread(errors: Floats, weights: Floats) -> float:
     """How far 90 % of the errors (n,) are from zero at most; with few of them, the largest. 0 if there are none."""
     if len(errors) == 0:
@@ -257,14 +240,28 @@ def _native(log_cost: Floats, lowest: float) -> Floats:
     return np.maximum(np.expm1(np.minimum(log_cost, LARGEST)), lowest)
 
 
+def _learnt(data: TrainingSet, target: str, *, floor_holds: bool, exact: bool | None) -> TrainingSet:
+    """What the residual of a counted target learns from: what neither floor nor closed form explains."""
+    keep = np.ones(len(data.records), dtype=bool)
+    if floor_holds:
+        keep &= data.table.total(closed_form(data.table, target, data.flow)) > LOWEST.get(target, 0.0)
+    if exact is not None:
+        keep &= _unrolled(data.table) != exact
+    return data.rows(np.flatnonzero(keep))
+
+
 def _fit_parts(data: TrainingSet, target: str, residuals: Iterable[Residual]) -> LayerLaw:
     """Fit each of the residuals to what the law leaves over."""
-    values = data.values(target)
-    law = LayerLaw.fit(data.table, values, data.weights, target, data.flow)
-    left = np.log1p(values) - law.log_cost(data.table)
+    law = LayerLaw.fit(data.table, data.values(target), data.weights, target, data.flow)
+    left = _left_over(law, data, target)
     for residual in residuals:
-        residual.fit(data.features, _winsorised(left), data.weights)
+        residual.fit(data.features, left, data.weights)
     return law
+
+
+def _left_over(law: LayerLaw, data: TrainingSet, target: str) -> Floats:
+    """What residuals learn (n,)."""
+    return _winsorised(np.log1p(data.values(target)) - law.log_cost(data.table))
 
 
 def _winsorised(left: Floats) -> Floats:

@@ -35,7 +35,7 @@ class Forecast:
         self._seed = derive(config.seed, "surrogate")
         self._start = self._read(config)
         self.data_digest = records_digest(self._start)
-        self._surrogate = self.fresh().fit(self._start)
+        self._surrogate = self._first(config)
 
     def _read(self, config: StudyConfig) -> list[SynthesisRecord]:
         from surrogates.pretrained import start_records
@@ -52,6 +52,14 @@ class Forecast:
         if not any(r.stage == Stage.SYNTHESISED for r in records):
             raise ConfigurationError("surrogate.start_records", str(path), "holds no record of stage synthesised")
         return records
+
+    def _first(self, config: StudyConfig) -> ResidualSurrogate:
+        from surrogates import start_surrogate
+        from surrogates.estimators import DEFAULT
+
+        unfitted = self.fresh()
+        shipped = config.surrogate.start_records is None and unfitted.kind == DEFAULT
+        return start_surrogate() if shipped else unfitted.fit(self._start)
 
     def fresh(self) -> ResidualSurrogate:
         """An unfitted surrogate of the configured kind."""

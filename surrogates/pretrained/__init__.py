@@ -1,4 +1,4 @@
-"""Records of our own synthesis runs, shipped with the package: what `start_surrogate` learns from."""
+"""Records of our own synthesis runs, shipped with the package: what `start_surrogate` has learnt from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from surrogates.errors import SurrogateError
 from surrogates.records import SynthesisRecord, read_records
 
 RECORDS = "records.jsonl.gz"
+SURROGATE = "surrogate.json.gz"  # of the default kind, fitted on them: experiments/synthesis_records/pretrain.py
 
 
 def start_records() -> list[SynthesisRecord]:

@@ -11,10 +11,10 @@ import pytest
 
 from surrogates import TARGETS, HardwareTarget, LayerSpec, ModelSpec, Stage, SynthesisRecord, fit_surrogate
 from surrogates import high_level_synthesis as forms
+from surrogates.choice import HeldOut, chosen
 from surrogates.layer_law import closed_form, exact_part
 from surrogates.metrics import r_squared
 from surrogates.table import layer_table
-from surrogates.target_model import HeldOut, chosen
 
 VITIS = HardwareTarget("xcu250-figd2104-2L-e", tool="vitis")
 ROOT = Path(__file__).parents[3]

@@ -1,30 +1,70 @@
 import json
+from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
 from fakes.records import random_specs, synthetic_records
 
-from surrogates import TARGETS, HardwareTarget, Stage, fit_surrogate, load_surrogate, save_surrogate
+from surrogates import TARGETS, HardwareTarget, Stage, fit_surrogate, load_surrogate, save_surrogate, start_surrogate
 from surrogates.errors import NotFittedError, PersistenceError
-from surrogates.estimators import ResidualSurrogate
+from surrogates.estimators import KINDS, ResidualSurrogate
+from surrogates.layer_law import LayerLaw
 from surrogates.persistence import saved_records
+from surrogates.pretrained import SURROGATE, start_records
 
 RECORDS = synthetic_records(25, np.random.default_rng(0))
 WEIGHTS = np.linspace(0.1, 2.0, 25)
 
 
-@pytest.mark.parametrize("name", ["surrogate.json", "surrogate.json.gz"])
-def test_round_trip(tmp_path, name):
-    saved = fit_surrogate(RECORDS, "gp", weights=WEIGHTS, seed=3)
+@pytest.mark.parametrize(
+    ("name", "kind", "reuse"),
+    [("surrogate.json", "gp", False), *(("surrogate.json.gz", kind, True) for kind in KINDS)],
+)
+def test_round_trip(tmp_path, name, kind, reuse):
+    records = synthetic_records(25, np.random.default_rng(0), reuse=reuse)
+    saved = fit_surrogate(records, kind, weights=WEIGHTS, seed=3)
     save_surrogate(saved, tmp_path / name)
     loaded = load_surrogate(tmp_path / name)
+    assert (loaded.learners, loaded.settings) == (saved.learners, saved.settings)
     assert (loaded.version, loaded.parameters, loaded.records) == (saved.version, saved.parameters, saved.records)
     assert loaded.stage is Stage.SYNTHESISED
     specs = random_specs(5, np.random.default_rng(1))
     first, second = saved.predict(specs, HardwareTarget()), loaded.predict(specs, HardwareTarget())
     for target in TARGETS:
         np.testing.assert_array_equal(first.mean[target], second.mean[target])
+        np.testing.assert_array_equal(first.std[target], second.std[target])
         np.testing.assert_array_equal(first.upper[target], second.upper[target])
+
+
+@pytest.mark.parametrize("n", [1, 2, 8])
+def test_a_few_records(tmp_path, n):
+    saved = fit_surrogate(RECORDS[:n], "auto")
+    save_surrogate(saved, tmp_path / "few.json")
+    spec, target = RECORDS[20].spec, HardwareTarget()
+    loaded = load_surrogate(tmp_path / "few.json").predict([spec], target)
+    assert loaded.upper["lut"] == saved.predict([spec], target).upper["lut"]
+
+
+def test_nothing_is_searched_for_again(tmp_path, monkeypatch):
+    save_surrogate(fit_surrogate(RECORDS, "ensemble"), tmp_path / "surrogate.json")
+
+    def never(*_args, **_others):
+        raise AssertionError
+
+    monkeypatch.setattr("surrogates.gaussian_process.search_kernel", never)
+    monkeypatch.setattr("surrogates._sklearn.grow", never)
+    monkeypatch.setattr(LayerLaw, "fit", never)
+    load_surrogate(tmp_path / "surrogate.json")
+
+
+def test_the_surrogate_of_the_package_is_fitted_on_its_records():
+    fitted, shipped = fit_surrogate(start_records()), start_surrogate()
+    with as_file(files("surrogates.pretrained") / SURROGATE) as path:
+        assert load_surrogate(path).version == fitted.version == shipped.version
+    specs = random_specs(50, np.random.default_rng(4))
+    one, other = (found.predict(specs, HardwareTarget()) for found in (fitted, shipped))
+    for target in TARGETS:
+        np.testing.assert_allclose(one.mean[target], other.mean[target], rtol=1e-3)
 
 
 def test_the_bytes_depend_on_the_content_alone(tmp_path):
@@ -38,12 +78,14 @@ def test_the_bytes_depend_on_the_content_alone(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "schema 2, this version reads 1; load it with"),
+        ({"schema": 1}, "schema 1, this version reads 2; load it with"),
         ({"format": "other"}, "not a saved surrogate"),
         ({"version": "0" * 16}, "fit a new surrogate"),
         ({"parameters": {"kind": "magic", "seed": 0, "stage": "synthesised"}}, "damaged"),
         ({"parameters": {"kind": "gp"}}, "damaged"),
         ({"weights": [1.0]}, "damaged"),
+        ({"settings": {}}, "damaged: KeyError"),
+        ({"settings": dict.fromkeys(TARGETS, 7)}, "damaged: TypeError"),
         ({"records": [{"schema": 99}]}, "records cannot be read"),
     ],
 )
