@@ -1,6 +1,7 @@
 """`evonas predict`."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from evonas.cli._typer import Argument, JsonFlag, Option
@@ -37,27 +38,33 @@ def predict(
         str,
         Argument(
             metavar="SPEC",
-            help="A topology such as 16-32-16-5, a JSON file of a network, or a design.json or its folder.",
+            help="A topology such as 16-32-16-5, a JSON file of a network, a design.json or its folder, or a network"
+            " file: .onnx (QONNX too), .keras, .h5, or a torch state dict .pt.",
             show_default=False,
         ),
     ],
-    weight_bits: Annotated[int | None, Option(help="Of a topology: bits of the weights; 6.")] = None,
-    activation_bits: Annotated[int | None, Option(help="Of a topology: bits of the hidden activations; 6.")] = None,
-    input_bits: Annotated[int | None, Option(help="Of a topology: bits of the inputs; 8.")] = None,
-    sparsity: Annotated[float | None, Option(help="Of a topology: fraction of the weights pruned; 0.")] = None,
+    weight_bits: Annotated[
+        int | None,
+        Option(help="Of a topology or state dict: bits of the weights; 6. Of other network files: instead of its own."),
+    ] = None,
+    activation_bits: Annotated[int | None, Option(help="Likewise: bits of the hidden activations; 6.")] = None,
+    input_bits: Annotated[int | None, Option(help="Likewise: bits of the inputs; 8.")] = None,
+    sparsity: Annotated[
+        float | None, Option(help="Of a topology or state dict: fraction of the weights pruned; 0, or as it is.")
+    ] = None,
     activation: Annotated[
         ActivationName | None,
         Option(
             metavar="NAME",
-            help="Of a topology: relu, leaky_relu, hard_tanh, identity, or gelu, tanh or sigmoid by table in the hidden"
-            " layers; relu.",
+            help="Of a topology or state dict: relu, leaky_relu, hard_tanh, identity, or gelu, tanh or sigmoid by table"
+            " in the hidden layers; relu.",
         ),
     ] = None,
     reuse_factor: Annotated[
         str | None,
         Option(
             metavar="R",
-            help="Of a topology: multipliers in DSPs, each of which computes R weights one after the other; one number,"
+            help="Multipliers in DSPs, each of which computes R weights one after the other; one number,"
             " or one for each layer as 8,4,-, where - is adders; adders alone if not given. The nearest legal one is"
             " taken.",
         ),
@@ -69,18 +76,25 @@ def predict(
     """Predict the hardware cost of a network that is neither trained nor synthesised, with 90 % intervals.
 
     LUT, FF, DSP, blocks of 18 Kbit of RAM, latency, and the cycles from one input to the next (II). The surrogate
-    learned from the synthesis results that come with the package; it is the one a study starts with.
+    learned from the synthesis results that come with the package; it is the one a study starts with. Of a network file
+    the widths of its numbers count as hls4ml reads them, with fixed<16,6> for what has no type of its own.
     """
     with guarded():
+        from evonas.cli.network_file import is_network_file, read_network_file
         from evonas.cli.output import emit
         from evonas.cli.specs import Shorthand, read_spec
         from surrogates import HardwareTarget, start_surrogate
 
         name = None if activation is None else activation.value
-        network = read_spec(spec, Shorthand(weight_bits, activation_bits, input_bits, sparsity, name, reuse_factor))
+        shorthand = Shorthand(weight_bits, activation_bits, input_bits, sparsity, name, reuse_factor)
         target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
+        notes: tuple[str, ...] = ()
+        if is_network_file(Path(spec)):
+            network, notes = read_network_file(Path(spec), target, shorthand)
+        else:
+            network = read_spec(spec, shorthand)
         prediction = start_surrogate().predict([network], target)
-        data = prediction_data(network, target, prediction)
+        data = prediction_data(network, target, prediction) | {"notes": list(notes)}
         if as_json:
             emit(data)
         else:
@@ -88,7 +102,7 @@ def predict(
 
 
 def prediction_data(network: "ModelSpec", target: "HardwareTarget", prediction: "Prediction") -> dict[str, Any]:
-    """What `evonas predict --json` prints; the values are of the first network of `prediction`."""
+    """What `evonas predict --json` prints but for notes; the values are of the first network of `prediction`."""
     values = {
         metric: {
             "value": float(prediction.mean[metric][0]),
@@ -133,6 +147,8 @@ def _show(network: "ModelSpec", data: dict[str, Any], asked: str | None) -> None
             caption=f"stage {data['stage']}, surrogate {data['surrogate_version']}",
         )
     )
+    for note in data["notes"]:
+        out.print(Text(f"note: {note}"))
 
 
 def _reuse_factors(network: "ModelSpec", asked: str | None) -> str:

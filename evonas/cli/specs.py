@@ -56,7 +56,7 @@ def from_topology(text: str, shorthand: Shorthand) -> ModelSpec:
     if chosen["activation"] == "linear":
         raise ConfigurationError("--activation", "linear", "is only for the last layer, which always has it")
     shapes = list(pairwise(int(part) for part in text.split("-")))
-    factors = _reuse_factors(shorthand.reuse_factor, len(shapes))
+    factors = reuse_factors(shorthand.reuse_factor, len(shapes))
     layers: list[LayerSpec] = []
     for (n_in, n_out), factor in zip(shapes, factors, strict=True):
         last = len(layers) == len(shapes) - 1
@@ -75,8 +75,8 @@ def from_topology(text: str, shorthand: Shorthand) -> ModelSpec:
     return ModelSpec(chosen["input_bits"], tuple(layers))
 
 
-def _reuse_factors(text: str | None, count: int) -> list[int | None]:
-    """What was asked for each layer; None for adders."""
+def reuse_factors(text: str | None, count: int) -> list[int | None]:
+    """What was asked for each of `count` layers; None for adders. Raises `ConfigurationError`."""
     if text is None:
         return [None] * count
     words = text.split(",")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
+import onnx
 import pytest
+import torch
 from command_line import ROOT
+from onnx import TensorProto, helper, numpy_helper
 
 from surrogates import LayerSpec, ModelSpec
 
@@ -109,3 +113,63 @@ def test_predict_shared_multipliers(evonas):
     assert float(rows["DSP"][1]) > 0
     assert rows["II"][-3:] == ["8", "8", "8"]
     assert len(rows["BRAM"]) == 4
+
+
+@pytest.fixture(scope="module")
+def foreign_onnx(tmp_path_factory):
+    """Gemm and ReLU, Gemm, and half of the weights of the first zero."""
+    first, second = np.full((6, 4), 0.5, np.float32), np.full((4, 3), 0.25, np.float32)
+    first[:3] = 0
+    constants = {"a": first, "c": np.zeros(4, np.float32), "b": second, "d": np.zeros(3, np.float32)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "a", "c"], ["h"], name="first"),
+        helper.make_node("Relu", ["h"], ["r"], name="relu"),
+        helper.make_node("Gemm", ["r", "b", "d"], ["y"], name="second"),
+    ]
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n])] for name, n in (("x", 6), ("y", 3))]
+    graph = helper.make_graph(nodes, "g", *ends, [numpy_helper.from_array(v, n) for n, v in constants.items()])
+    path = tmp_path_factory.mktemp("foreign") / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def test_predict_an_onnx_file_of_others(evonas, foreign_onnx):
+    ended = evonas("predict", foreign_onnx, "--json")
+    assert ended.code == 0, ended.err
+    first, second = json.loads(ended.out)["spec"]["layers"]
+    assert (first["n_in"], first["n_out"], second["n_out"], first["sparsity"]) == (6, 4, 3, 0.5)
+    assert (first["weight_bits"], first["activation"], first["activation_bits"]) == (2, "relu", 15)  # of fixed<16,6>
+    asked = ("--weight-bits", "4", "--activation-bits", "5", "--input-bits", "7", "--reuse-factor", "2")
+    ended = evonas("predict", foreign_onnx, "--json", *asked)
+    assert ended.code == 0, ended.err
+    data = json.loads(ended.out)
+    first, second = data["spec"]["layers"]
+    assert data["spec"]["input_bits"] == 7
+    assert (first["weight_bits"], first["activation_bits"], first["reuse_factor"]) == (4, 5, 2)
+    assert first["strategy"] == "reuse"
+    assert (second["weight_bits"], second["activation_bits"], second["reuse_factor"]) == (4, 0, 2)
+    ended = evonas("predict", foreign_onnx, "--sparsity", "0.5")
+    assert ended.code == 2
+    assert "--sparsity" in ended.err
+
+
+def test_predict_a_torch_state_dict(evonas, tmp_path):
+    network = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    path = tmp_path / "net.pt"
+    torch.save(network.state_dict(), path)
+    found = []
+    for arguments in ((path,), ("6-4-3",)):
+        ended = evonas("predict", *arguments, "--weight-bits", "5", "--reuse-factor", "4", "--json")
+        assert ended.code == 0, ended.err
+        found.append(json.loads(ended.out))
+    assert found[0] == found[1]
+    ended = evonas("predict", path)
+    assert "6-4-3" in ended.out
+
+
+def test_predict_a_network_that_is_no_chain(evonas, tmp_path):
+    torch.save({"conv.weight": torch.zeros(3, 2, 3, 3)}, tmp_path / "net.pt")
+    ended = evonas("predict", tmp_path / "net.pt")
+    assert ended.code != 0
+    assert "conv.weight has the shape 3x2x3x3" in ended.err
+    assert "Traceback" not in ended.err
