@@ -34,7 +34,7 @@ class Anything:
     ("content", "message"),
     [
         ({"a.weight": torch.zeros(3, 2, 3, 3)}, "a.weight has the shape 3x2x3x3: only dense layers"),
-        ({"a.weight": torch.zeros(4, 6), "b.weight": torch.zeros(3, 5)}, "b.weight reads 5 words, but a.weight gives 4"),
+        ({"a.weight": torch.zeros(4, 6), "b.weight": torch.zeros(3, 5)}, "b.weight reads 5 words, but a"),
         ({"a.bias": torch.zeros(3)}, "no weights of dense layers"),
         ([torch.zeros(3)], "holds no state dict"),
         ({"a": 3}, "holds no state dict"),
