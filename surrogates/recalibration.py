@@ -32,7 +32,7 @@ class RecalibrationSummary:
 
     `before`: the old surrogate on the new records, which it had never seen. `after`: the refitted surrogate on the
     same records by the cross-validation that `after_method` states, never its training error. Both go from a role
-    ("all", "front", "uncertain", "diverse", "random") to a target to an `Accuracy`. Only the random role estimates
+    ("all" and `acquisition.REASONS`) to a target to an `Accuracy`. Only the random role estimates
     the error over the whole space of candidates; the front role estimates it where the user looks. `learners` says by
     target what the refitted surrogate chose to predict it with.
     """
@@ -64,7 +64,7 @@ def recalibrate(
 ) -> tuple[AnySurrogate, RecalibrationSummary]:
     """A new surrogate fitted on `old_records` and `new_records`, and the summary; `surrogate` itself is not changed.
 
-    `surrogate` must be fitted on `old_records`; `roles` has one of "front", "uncertain", "diverse", "random" for each
+    `surrogate` must be fitted on `old_records`; `roles` has one of `acquisition.REASONS` for each
     new record; a new record weighs `new_weight` times as much as an old one. Takes up to `n_folds` + 1 fits. Raises
     `SurrogateError` for unknown or missing roles, for no new records, or if a new record is among the old ones (the
     error before would not be honest), and whatever `fit` raises.

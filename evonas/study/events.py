@@ -113,7 +113,7 @@ class Told:
 @final
 @dataclass(frozen=True)
 class Pick:
-    """A candidate chosen for synthesis, and why: "front", "uncertain", "diverse" or "random"."""
+    """A candidate chosen for synthesis, and why: one of `surrogates.acquisition.REASONS`."""
 
     candidate: int
     reason: str

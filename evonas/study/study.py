@@ -208,11 +208,11 @@ class Study:
             raise ProtocolError(f"candidate {candidate} has no trained network")
         return QuantisedNetwork.from_bytes(self.artefacts.get(digest))
 
-    def steering(self, candidate: int) -> tuple[float, ...]:
-        """Predicted losses of a measured candidate as the algorithm sees them: hardware on a logarithmic scale."""
-        losses = self.state.losses(candidate, Stage.PREDICTED)
+    def steering(self, candidate: int, stage: Stage = Stage.PREDICTED) -> tuple[float, ...]:
+        """Losses of a measured candidate as the algorithm sees predicted ones: hardware on a logarithmic scale."""
+        losses = self.state.losses(candidate, stage)
         if losses is None:
-            raise ProtocolError(f"candidate {candidate} is not measured")
+            raise ProtocolError(f"candidate {candidate} has no losses of stage {stage.label}")
         return self._evolution.steering(losses)
 
     def volume(self, points: Sequence[tuple[float, ...]], reference: tuple[float, ...]) -> float:

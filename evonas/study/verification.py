@@ -20,6 +20,7 @@ from evonas.seeding import stream
 from evonas.study.events import Chosen, HandedOver, Pick, Recalibrated, Synthesised
 from evonas.study.forecast import synthesised_records
 from evonas.study.identity import preparation
+from evonas.study.improvement import expected_improvement
 from evonas.study.jobs import SynthesisOrder, score, synthesise_candidate
 from evonas.study.observer import Progress
 from surrogates import Stage
@@ -217,6 +218,8 @@ class Recalibration:
         # of several candidates with one spec (they differ in learning rate) the most accurate stands for it
         best = {c.spec.digest: c for c in sorted(candidates, key=lambda c: -_error(c))}
         front = {c.candidate for c in study.front(Stage.PREDICTED)}
+        seed = study.config.seed
+        gains = expected_improvement(study, list(best.values()), stream(seed, "improvement", generation))
         picks = choose(
             [c.spec for c in best.values() if c.candidate in front],
             [c.spec for c in best.values()],
@@ -224,7 +227,8 @@ class Recalibration:
             surrogate=study.forecast.surrogate,
             target=study.forecast.target,
             known=[e.spec for e in study.state.candidates.values() if e.synthesis],
-            rng=stream(study.config.seed, "acquisition", generation),
+            rng=stream(seed, "acquisition", generation),
+            improvement=dict(zip(best, gains, strict=True)),
         )
         if study.config.surrogate.budget_s is not None and picks:
             seconds = study.forecast.seconds([pick.spec for pick in picks], study.state)

@@ -13,16 +13,34 @@ KNOWN = [record.spec for record in SURROGATE.records]
 SPECS = random_specs(60, np.random.default_rng(1))
 
 
-def pick(front, pool, n, seed=0, known=KNOWN, shares=None):
-    return choose(
-        front, pool, n, surrogate=SURROGATE, target=TARGET, known=known, rng=np.random.default_rng(seed), shares=shares
-    )
+def pick(front, pool, n, seed=0, known=KNOWN, shares=None, improvement=None):
+    rng = np.random.default_rng(seed)
+    options = {"surrogate": SURROGATE, "target": TARGET, "known": known, "rng": rng}
+    return choose(front, pool, n, **options, shares=shares, improvement=improvement)
 
 
 def test_every_reason_gets_its_share():
-    reasons = [p.reason for p in pick(SPECS[:20], SPECS, 20)]
+    gains = {spec.digest: 0.5 for spec in SPECS}
+    reasons = [p.reason for p in pick(SPECS[:20], SPECS, 20, improvement=gains)]
     assert {reason: reasons.count(reason) for reason in REASONS} == Shares().quotas(20)
-    assert Shares().quotas(20) == {"front": 8, "uncertain": 4, "diverse": 4, "random": 4}
+    assert Shares().quotas(20) == {"front": 6, "uncertain": 3, "diverse": 3, "random": 4, "improvement": 4}
+
+
+def test_without_an_improvement_its_share_is_the_fronts():
+    reasons = [p.reason for p in pick(SPECS[:20], SPECS, 20)]
+    assert [reasons.count(reason) for reason in REASONS] == [10, 3, 3, 4, 0]
+
+
+def test_the_most_improving_are_chosen_and_what_improves_nothing_is_not():
+    gains = {SPECS[row].digest: gain for row, gain in ((7, 0.1), (3, 0.3), (5, 0.2), (9, 0.0))}
+    only = Shares(0, 0, 0, 0, 1)
+    assert pick([], SPECS, 2, shares=only, improvement=gains) == [
+        Pick(SPECS[3], "improvement"),
+        Pick(SPECS[5], "improvement"),
+    ]
+    reasons = [p.reason for p in pick([], SPECS, 5, shares=only, improvement=gains)]
+    assert reasons == ["improvement"] * 3 + ["uncertain"] * 2
+    assert pick([], SPECS, 2, known=[SPECS[3]], shares=only, improvement=gains)[0].spec == SPECS[5]
 
 
 @settings(max_examples=40, deadline=None)
@@ -51,7 +69,7 @@ def test_the_random_share_does_not_depend_on_the_surrogate_or_the_front():
 
 
 def test_uncertain_picks_are_the_most_uncertain():
-    picks = pick([], SPECS, 5, shares=Shares(0, 1, 0, 0))
+    picks = pick([], SPECS, 5, shares=Shares(0, 1, 0, 0, 0))
     doubt = SURROGATE.predict(SPECS, TARGET).log_std["lut"]
     assert {p.spec for p in picks} == {SPECS[row] for row in np.argsort(-doubt)[:5]}
     assert {p.reason for p in picks} == {"uncertain"}
@@ -59,12 +77,12 @@ def test_uncertain_picks_are_the_most_uncertain():
 
 def test_diverse_picks_avoid_near_copies():
     copies = [SPECS[0]] * 5 + SPECS[1:3]
-    picks = pick([], copies, 3, shares=Shares(0, 0, 1, 0))
+    picks = pick([], copies, 3, shares=Shares(0, 0, 1, 0, 0))
     assert {p.spec for p in picks} == set(SPECS[:3])
 
 
 def test_a_short_front_leaves_its_places_to_others():
-    picks = pick(SPECS[:1], SPECS, 10, shares=Shares(1, 0, 0, 0))
+    picks = pick(SPECS[:1], SPECS, 10, shares=Shares(1, 0, 0, 0, 0))
     assert picks[0] == Pick(SPECS[0], "front")
     assert [p.reason for p in picks[1:]] == ["uncertain"] * 9
 
@@ -76,7 +94,7 @@ def test_nothing_to_choose_from():
     assert len(pick(SPECS, [], 3, known=[])) == 3
 
 
-@pytest.mark.parametrize("shares", [(-1, 1, 1, 1), (0, 0, 0, 0), (float("nan"), 1, 1, 1)])
+@pytest.mark.parametrize("shares", [(-1, 1, 1, 1, 1), (0, 0, 0, 0, 0), (float("nan"), 1, 1, 1, 1)])
 def test_impossible_shares_are_refused(shares):
     with pytest.raises(ValueError, match="shares"):
         Shares(*shares)
@@ -84,7 +102,7 @@ def test_impossible_shares_are_refused(shares):
         pick(SPECS, SPECS, -1)
 
 
-@given(st.integers(0, 200), st.tuples(*[st.floats(0, 1)] * 4).filter(lambda s: sum(s) > 1e-6))
+@given(st.integers(0, 200), st.tuples(*[st.floats(0, 1)] * 5).filter(lambda s: sum(s) > 1e-6))
 def test_quotas_add_up(n, shares):
     quotas = Shares(*shares).quotas(n)
     assert sum(quotas.values()) == n

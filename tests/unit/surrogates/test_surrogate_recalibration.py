@@ -30,7 +30,7 @@ def test_every_role_and_target_is_told():
         assert set(part) == {"all", *REASONS}
         for role, targets in part.items():
             assert set(targets) == set(TARGETS)
-            assert targets["lut"].n == {"all": 24, "diverse": 0}.get(role, 8)
+            assert targets["lut"].n == {"all": 24, "diverse": 0, "improvement": 0}.get(role, 8)
         assert part["diverse"]["lut"].median_relative_error is None
 
 
