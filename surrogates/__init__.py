@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from surrogates.acquisition import Pick, Shares, choose
     from surrogates.analytic import AnalyticCost, analytic_costs
     from surrogates.calibration import Drift, drift
+    from surrogates.checks import check_surrogate
     from surrogates.errors import MixedRecordsError, NotFittedError, PersistenceError, SurrogateError
     from surrogates.estimators import ResidualSurrogate, fit_surrogate, predict_records
     from surrogates.features import feature_matrix, feature_names
@@ -61,6 +62,7 @@ __all__ = [
     "Window",
     "accuracy",
     "analytic_costs",
+    "check_surrogate",
     "choose",
     "drift",
     "feature_matrix",
@@ -82,6 +84,7 @@ _HOMES = {
     "acquisition": ("Pick", "Shares", "choose"),
     "analytic": ("AnalyticCost", "analytic_costs"),
     "calibration": ("Drift", "drift"),
+    "checks": ("check_surrogate",),
     "errors": ("MixedRecordsError", "NotFittedError", "PersistenceError", "SurrogateError"),
     "estimators": ("ResidualSurrogate", "fit_surrogate", "predict_records"),
     "features": ("feature_matrix", "feature_names"),

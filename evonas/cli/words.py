@@ -173,7 +173,24 @@ def _generation_line(event: Asked | Halved | Told, state: StudyState) -> str:
         return f"after {quantity(event.epochs, 'epoch')} {left} of {len(event.scores)} go on"
     again = f", {row.reused} known already" if row.reused else ""
     dropped = f", {row.dropped} outside the constraints" if row.dropped else ""
-    return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{again}{dropped}"
+    nearest = _nearest(state, event.generation) if row.dropped and row.dropped == row.asked - row.reused else ""
+    return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{again}{dropped}{nearest}"
+
+
+def _nearest(state: StudyState, generation: int) -> str:
+    """How far the best of a generation is from what is allowed, where all were left out."""
+    members = state.generations[generation].candidates
+    violations = {number: state.violations(number, Stage.PREDICTED) for number in members}
+    outside = [number for number, found in violations.items() if any(found.values())]
+    if not outside:  # a recalibration has changed its mind since
+        return ""
+    number = min(outside, key=lambda n: sum(violations[n].values()))
+    found = violations[number]
+    metric = max(found, key=lambda name: found[name])
+    value = state.candidates[number].predicted[metric].value
+    bounds = next((c.lower, c.upper) for c in state.constraints if c.metric == metric)
+    limit = f"at most {bounds[1]:,.6g}" if bounds[1] is not None and value > bounds[1] else f"at least {bounds[0]:,.6g}"
+    return f"; the nearest is predicted to have {metric} = {value:,.4g}, allowed is {limit}"
 
 
 def _told_line(state: StudyState, row: GenerationRow) -> str:

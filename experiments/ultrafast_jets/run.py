@@ -32,6 +32,7 @@ QUESTION = (
     "networks, Deep Sets and interaction networks of arXiv:2402.01876 for 8, 16 and 32 constituents?"
 )
 CONSTITUENTS = {"small": (8,), "full": (8, 16, 32)}
+LUTS = {"small": 45_000, "full": 90_000}  # at most, for 8 constituents; in proportion for more
 # of a baseline; validation chooses
 RATES = (0.015, 0.03)
 NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "batch")}
@@ -68,6 +69,7 @@ def experiment(options: argparse.Namespace) -> Experiment:
     arms = []
     for n in wanted:
         own = [f"preset={options.preset}", f"task.n_constituents={n}", f'task.source="{options.jets}"']
+        own.append(f'search.constraints=[{{metric = "lut", upper = {LUTS[options.preset] * n // 8}}}]')
         config = load_config(HERE / "experiment.toml", [*own, *options.overrides])
         arms.append(Arm(f"constituents_{n}", f"{n} constituents", config, baselines(n, options.preset)))
     return Experiment("Jet tagging from 8, 16 and 32 constituents", QUESTION, arms, (), DIFFERENCES)

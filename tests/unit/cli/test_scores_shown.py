@@ -93,6 +93,23 @@ def test_nothing_measured_yet():
     assert "acc." in console.export_text()
 
 
+@pytest.mark.parametrize(
+    ("bound", "words"), [({"upper": 10.0}, "allowed is at most 10"), ({"lower": 5e5}, "allowed is at least 500,000")]
+)
+def test_where_all_are_outside_the_constraints_the_nearest_is_told(bound, words):
+    constraint = {"metric": "lut", "upper": None, "lower": None} | bound
+    started, asked = synthetic.started(), synthetic.asked(0)
+    search = {**started.config["search"], "constraints": [constraint]}
+    started = dataclasses.replace(started, config={**started.config, "search": search})
+    outside = tuple(dataclasses.replace(c, dropped=c.copy_of is None) for c in asked.candidates)
+    dropped = dataclasses.replace(asked, candidates=outside)
+    line = event_line(dropped, StudyState([started, dropped]))
+    luts = [m.value for c in asked.candidates for m in c.predicted if m.metric == "lut"]
+    nearest = min(luts) if "upper" in bound else max(luts)
+    assert f"outside the constraints; the nearest is predicted to have lut = {nearest:,.4g}, {words}" in line
+    assert "nearest" not in event_line(asked, StudyState([started, asked]))
+
+
 def test_json_has_accuracy_and_error():
     state = without_accuracy()
     entry = front_entry(state.front(Stage.SYNTHESISED)[0], Stage.SYNTHESISED)
