@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
+from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from surrogates.table import Floats
 
-__all__ = ["cholesky_solve", "lower_solve", "minimise_bounded"]
+__all__ = ["cholesky_solve", "lower_solve", "minimise_bounded", "normal_cdf"]
 
 
 def minimise_bounded(
@@ -35,3 +36,8 @@ def cholesky_solve(factor: Floats, right: Floats) -> Floats:
 def lower_solve(factor: Floats, right: Floats) -> Floats:
     """Solve factor x = right for a lower triangular factor."""
     return np.asarray(solve_triangular(factor, right, lower=True), dtype=np.float64)
+
+
+def normal_cdf(x: Floats) -> Floats:
+    """Probability that a standard normal variable is at most x."""
+    return np.asarray(ndtr(x), dtype=np.float64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, final
 
+import numpy as np
+
 from surrogates.records import Stage
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from surrogates.records import SynthesisRecord
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
+
+NORMAL_REACH = 1.6448536269514722  # standard deviations from the centre to an end of a 90 % interval
 
 
 @final
@@ -36,6 +40,22 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(next(iter(self.mean.values())))
+
+    def probability_at_most(self, target: str, bound: float) -> Floats:
+        """Probability (n,) that the cost named `target` is at most `bound`, in its own unit.
+
+        log(1 + cost) is taken for normal on either side of its centre, as wide as the calibrated interval reaches on
+        that side; 0 or 1 where there is no doubt.
+        """
+        from surrogates._scipy import normal_cdf
+
+        lower, centre, upper = (np.log1p(part[target]) for part in (self.lower, self.mean, self.upper))
+        limit = np.log1p(max(bound, 0.0))
+        reach = np.where(limit >= centre, upper - centre, centre - lower) / NORMAL_REACH
+        spread = np.where(reach > 0, reach, 1.0)
+        inside = normal_cdf((limit - centre) / spread)
+        found: Floats = np.where(reach > 0, inside, (self.mean[target] <= bound).astype(np.float64))
+        return np.where(bound < 0, 0.0, found)
 
 
 class Surrogate(Protocol):
