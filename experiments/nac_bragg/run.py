@@ -36,8 +36,9 @@ NORMS: dict[str, tuple[Norm, ...]] = {"small": ("batch",), "full": ("none", "bat
 # peaks among neighbours and noise take more: of the small preset's dense networks
 HARD = [
     "space.depth=[3, 3]",
-    "space.widths=[64, 96, 128]",
+    "space.widths=[64, 96]",
     "space.weight_bits=[6, 7]",
+    "space.sparsity=[0.35, 0.5]",
     "space.input_bits=[8]",
     "space.activation_bits=[8]",
     'search.constraints=[{metric = "lut", upper = 180000}]',
