@@ -9,7 +9,6 @@ import numpy as np
 
 from evonas.errors import ConfigurationError, FailureKind, StudyMismatchError
 from evonas.objectives import Measurement
-from evonas.seeding import derive
 from surrogates import SpecError, Stage, SynthesisRecord, read_records
 from surrogates.records import TARGETS, records_digest
 
@@ -32,7 +31,6 @@ class Forecast:
     def __init__(self, config: StudyConfig) -> None:
         self._target = config.target
         self._kind = config.surrogate.estimator
-        self._seed = derive(config.seed, "surrogate")
         self._start = self._read(config)
         self.data_digest = records_digest(self._start)
         self._surrogate = self._first(config)
@@ -55,20 +53,19 @@ class Forecast:
 
     def _first(self, config: StudyConfig) -> ResidualSurrogate:
         from surrogates import start_surrogate
-        from surrogates.estimators import DEFAULT
 
         unfitted = self.fresh()
-        shipped = config.surrogate.start_records is None and unfitted.kind == DEFAULT
-        return start_surrogate() if shipped else unfitted.fit(self._start)
+        shipped = config.surrogate.start_records is None
+        return start_surrogate(unfitted.kind) if shipped else unfitted.fit(self._start)
 
     def fresh(self) -> ResidualSurrogate:
-        """An unfitted surrogate of the configured kind."""
+        """An unfitted surrogate of the configured kind; its seed is that of the one that comes with the package."""
         from surrogates.estimators import DEFAULT, KINDS, ResidualSurrogate
 
         kind: Any = DEFAULT if self._kind == "default" else self._kind
         if kind not in KINDS:
             raise ConfigurationError("surrogate.estimator", kind, f"must be default, {' or '.join(KINDS)}")
-        return ResidualSurrogate(kind, seed=self._seed % 2**31)
+        return ResidualSurrogate(kind)
 
     @property
     def surrogate(self) -> ResidualSurrogate:
