@@ -12,12 +12,15 @@ from surrogates.features import COMPACT, feature_matrix
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from surrogates.prediction import Surrogate
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
 
 Reason = Literal["front", "uncertain", "diverse", "random", "improvement"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+LEAST_SUCCESS = 0.5  # probability below which a synthesis is left to chance
 
 
 @final
@@ -70,15 +73,18 @@ def choose(
     rng: np.random.Generator,
     shares: Shares | None = None,
     improvement: Mapping[str, float] | None = None,
+    success: Mapping[str, float] | None = None,
 ) -> list[Pick]:
     """At most n different networks of `front` and `pool` that are not in `known` (those already synthesised).
 
     `front` holds the predicted non-dominated networks; `pool` any others worth a look and may contain the front.
     `improvement` says, by digest, how much a network is expected to add to what is verified, such as the expected
-    improvement of the hypervolume (Emmerich et al., IEEE TEVC 10, 421, 2006); without it that share is the front's. The
-    random share is drawn first, from all candidates, so that nothing else conditions it. A reason that runs out of
-    candidates leaves its places to the others; fewer than n come back only if there are fewer candidates. The result
-    depends on the contents of the collections, not on their order. Raises `ValueError` for a negative n.
+    improvement of the hypervolume (Emmerich et al., IEEE TEVC 10, 421, 2006); without it that share is the front's.
+    `success` is the probability, by digest, that a synthesis ends with a result (1 where it is not named): improvements
+    are multiplied by it, and what fails more often than not is left to the random share. That is drawn first, from all
+    candidates, so that nothing else conditions it. A reason that runs out of candidates leaves its places to the
+    others; fewer than n come back only if there are fewer candidates. The result depends on the contents of the
+    collections, not on their order. Raises `ValueError` for a negative n.
     """
     if n < 0:
         raise ValueError(f"n = {n}: cannot choose a negative number of networks")
@@ -87,6 +93,7 @@ def choose(
     if n == 0 or not candidates:
         return []
     chooser = _Chooser(candidates, _distinct(known, set()), {spec.digest for spec in front}, surrogate, target)
+    chooser.success = np.array([(success or {}).get(spec.digest, 1.0) for spec in candidates])
     wanted = shares or Shares()
     if improvement is None:
         wanted = replace(wanted, front=wanted.front + wanted.improvement, improvement=0.0)
@@ -96,8 +103,9 @@ def choose(
     chooser.spread(quotas["front"], "front")
     chooser.most_uncertain(quotas["uncertain"])
     chooser.spread(quotas["diverse"], "diverse")
-    # places that a short front left over: first what teaches most
+    # places that a short front left over: first what teaches most, last what will hardly end
     chooser.most_uncertain(min(n, len(candidates)) - len(chooser.picks))
+    chooser.at_random(min(n, len(candidates)) - len(chooser.picks), rng)
     return chooser.picks
 
 
@@ -120,6 +128,7 @@ class _Chooser:
     ) -> None:
         self.candidates, self.picks = candidates, list[Pick]()
         self.free = np.ones(len(candidates), dtype=bool)
+        self.success = np.ones(len(candidates))
         self.on_front = np.array([spec.digest in front for spec in candidates])
         self.doubt = surrogate.predict(candidates, target).log_std["lut"]
         features = feature_matrix([*candidates, *known], target)[:, : len(COMPACT)]
@@ -138,6 +147,12 @@ class _Chooser:
         self._approach(self.points[row])
         self.picks.append(Pick(self.candidates[row], reason))
 
+    @property
+    def likely(self) -> NDArray[np.bool_]:
+        """Free candidates (n,) whose synthesis is expected to end with a result."""
+        likely: NDArray[np.bool_] = self.free & (self.success >= LEAST_SUCCESS)
+        return likely
+
     def at_random(self, n: int, rng: np.random.Generator) -> None:
         """Draw n free candidates uniformly."""
         free = np.flatnonzero(self.free)
@@ -147,20 +162,21 @@ class _Chooser:
     def spread(self, n: int, reason: Literal["front", "diverse"]) -> None:
         """Greedy maximin (k-centre): each time the free candidate farthest from all that is known or picked."""
         for _ in range(n):
-            allowed = self.free & self.on_front if reason == "front" else self.free
+            allowed = self.likely & self.on_front if reason == "front" else self.likely
             if not allowed.any():
                 return
             self._take(int(np.argmax(np.where(allowed, self.distance, -1.0))), reason)
 
     def most_improving(self, n: int, improvement: Mapping[str, float]) -> None:
         """The free candidates of the largest expected improvement, as long as it is one."""
-        gains = np.array([improvement.get(spec.digest, 0.0) for spec in self.candidates])
+        gains = self.success * np.array([improvement.get(spec.digest, 0.0) for spec in self.candidates])
         for row in np.argsort(-gains, kind="stable"):
-            if n > 0 and self.free[row] and gains[row] > 0:
+            if n > 0 and self.likely[row] and gains[row] > 0:
                 self._take(int(row), "improvement")
                 n -= 1
 
     def most_uncertain(self, n: int) -> None:
         """The free candidates of the largest predicted spread of log LUT."""
-        for row in np.argsort(np.where(self.free, -self.doubt, np.inf), kind="stable")[: min(n, int(self.free.sum()))]:
+        likely = self.likely
+        for row in np.argsort(np.where(likely, -self.doubt, np.inf), kind="stable")[: min(n, int(likely.sum()))]:
             self._take(int(row), "uncertain")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class FailedSynthesis:
-    """A tool that ended without a result: `kind` says how, after `wall_time_s` of at most `limit_s`."""
+    """A tool that ended without a result: `kind` says how, after `wall_time_s` of at most `limit_s`.
+
+    `memory_limit_bytes` is 0 where none was set.
+    """
 
     spec: ModelSpec
     target: HardwareTarget

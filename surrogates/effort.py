@@ -89,13 +89,14 @@ class SynthesisEffort:
         self._fails: Callable[[Floats], Floats] | float = 0.0
 
     def fit(self, dataset: Dataset) -> Self:
-        """Learn afresh. Raises `SurrogateError` with fewer than three results of the stage."""
-        records = [r for r in dataset.records if r.stage == self.stage and r.wall_time_s > 0]
+        """Learn afresh. Raises `SurrogateError` with fewer than three results of the stage whose time is known."""
+        ended = [r for r in dataset.records if r.stage == self.stage]
+        records = [r for r in ended if r.wall_time_s > 0]
         failures = [f for f in dataset.failures if f.stage == self.stage]
         if len(records) < FEWEST:
-            raise SurrogateError(f"{len(records)} results of stage {self.stage.label}: effort needs {FEWEST} or more")
+            raise SurrogateError(f"{len(records)} timed results of stage {self.stage.label}: effort needs {FEWEST}")
         late = [f for f in failures if f.kind == TIMEOUT]
-        large = [f for f in failures if f.kind == OUT_OF_MEMORY]
+        large = [f for f in failures if f.kind == OUT_OF_MEMORY and f.memory_limit_bytes > 0]
         times = [r.wall_time_s for r in records], [f.limit_s for f in late]
         self._seconds = _quantity([*records, *late], *times)
         weighed = [r for r in records if r.peak_memory_bytes > 0]
@@ -103,8 +104,8 @@ class SynthesisEffort:
         enough = len(weighed) >= FEWEST
         bytes_ = [float(r.peak_memory_bytes) for r in weighed]
         self._bytes = _quantity([*weighed, *large], bytes_, limits) if enough else None
-        others = [f for f in failures if f.kind not in (TIMEOUT, OUT_OF_MEMORY)]
-        self._fails = _failures(records, others)
+        others = [f for f in failures if f not in late and f not in large]
+        self._fails = _failures(ended, others)
         return self
 
     def predict(

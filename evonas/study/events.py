@@ -113,10 +113,16 @@ class Told:
 @final
 @dataclass(frozen=True)
 class Pick:
-    """A candidate chosen for synthesis, and why: one of `surrogates.acquisition.REASONS`."""
+    """A candidate chosen for synthesis, and why: one of `surrogates.acquisition.REASONS`.
+
+    `expected_s` is the time that its synthesis is expected to take, and `success` the probability that it ends with a
+    result; None where nothing was known to expect them by.
+    """
 
     candidate: int
     reason: str
+    expected_s: float | None = None
+    success: float | None = None
 
 
 @final

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
-
 from evonas.errors import ConfigurationError, FailureKind, StudyMismatchError
 from evonas.objectives import Measurement
 from surrogates import SpecError, Stage, SynthesisRecord, read_records
@@ -15,13 +13,25 @@ from surrogates.records import TARGETS, records_digest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from evonas.config import StudyConfig
     from evonas.study.events import Recalibrated
     from evonas.study.state import StudyState
     from surrogates import HardwareTarget, ModelSpec
+    from surrogates.dataset import FailedSynthesis
+    from surrogates.effort import EffortPrediction, SynthesisEffort
     from surrogates.estimators import ResidualSurrogate
+
+# how a synthesis can end because of what is synthesised
+OF_THE_NETWORK = frozenset(
+    {
+        FailureKind.TOOL_TIMEOUT,
+        FailureKind.TOOL_CRASHED,
+        FailureKind.TOOL_MEMORY,
+        FailureKind.REPORT_MISSING,
+        FailureKind.REPORT_BROKEN,
+        FailureKind.UNSUPPORTED,
+    }
+)
 
 
 @final
@@ -34,6 +44,7 @@ class Forecast:
         self._start = self._read(config)
         self.data_digest = records_digest(self._start)
         self._surrogate = self._first(config)
+        self._effort: tuple[int, SynthesisEffort | None] | None = None  # after so many syntheses
 
     def _read(self, config: StudyConfig) -> list[SynthesisRecord]:
         from surrogates.pretrained import start_records
@@ -92,29 +103,36 @@ class Forecast:
             )
         return result
 
-    def seconds(self, specs: Sequence[ModelSpec], state: StudyState) -> NDArray[np.float64]:
-        """Expected time of a synthesis of each spec, (n,), by those that ended and those that ran out of time.
+    def effort(self, specs: Sequence[ModelSpec], state: StudyState) -> EffortPrediction | None:
+        """What a synthesis of each spec takes and whether it ends with a result, by all that were tried so far.
 
-        Zero for all where too few times are known to expect any.
+        None where too few times are known to expect any.
         """
-        from surrogates.dataset import Dataset, FailedSynthesis
+        from surrogates.dataset import Dataset
         from surrogates.effort import FEWEST, SynthesisEffort
 
-        found = (*self._start, *(record for event in state.synthesised for record in event.records))
-        records = [r for r in found if r.stage == Stage.SYNTHESISED and r.wall_time_s > 0]
-        if len(records) < FEWEST:
-            return np.zeros(len(specs))
+        if self._effort is None or self._effort[0] != len(state.synthesised):
+            found = (*self._start, *(record for event in state.synthesised for record in event.records))
+            records = tuple(r for r in found if r.stage == Stage.SYNTHESISED)
+            known = sum(r.wall_time_s > 0 for r in records) >= FEWEST
+            learnt = SynthesisEffort(Stage.SYNTHESISED).fit(Dataset(records, self._failed(state))) if known else None
+            self._effort = len(state.synthesised), learnt
         limit_s = float(state.config["synthesis"]["timeout_s"])
-        late = [
+        return self._effort[1] and self._effort[1].predict(specs, self.target, limit_s=limit_s)
+
+    def _failed(self, state: StudyState) -> tuple[FailedSynthesis, ...]:
+        """Syntheses that the network is to blame for; a licence that was lacking says nothing of others."""
+        from surrogates.dataset import FailedSynthesis
+
+        limit_s = float(state.config["synthesis"]["timeout_s"])
+        return tuple(
             FailedSynthesis(
                 state.candidates[event.candidate].spec, self.target, Stage.SYNTHESISED, event.failure.kind.value,
                 event.wall_time_s, limit_s, 0,
             )
             for event in state.synthesised
-            if event.failure is not None and event.failure.kind is FailureKind.TOOL_TIMEOUT
-        ]  # fmt: skip
-        effort = SynthesisEffort(Stage.SYNTHESISED).fit(Dataset(tuple(records), tuple(late)))
-        return effort.predict(specs, self.target).seconds
+            if event.failure is not None and event.failure.kind in OF_THE_NETWORK
+        )  # fmt: skip
 
     @property
     def target(self) -> HardwareTarget:

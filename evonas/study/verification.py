@@ -17,6 +17,7 @@ from evonas.config import SpaceConfig
 from evonas.errors import ConfigurationError, Failure
 from evonas.execution import Job
 from evonas.seeding import stream
+from evonas.study.effort import expected_efforts
 from evonas.study.events import Chosen, HandedOver, Pick, Recalibrated, Synthesised
 from evonas.study.forecast import synthesised_records
 from evonas.study.identity import preparation
@@ -27,7 +28,10 @@ from surrogates import Stage
 from surrogates.layers import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evonas.config import FamilyConfig, StudyConfig
+    from evonas.study.effort import Effort
     from evonas.study.state import CandidateState
     from evonas.study.study import Study
     from surrogates.policy import Situation
@@ -114,6 +118,11 @@ def _synthesisable(study: Study) -> list[CandidateState]:
         for n, c in state.candidates.items()
         if c.network and c.failure is None and not any(state.violations(n, Stage.PREDICTED).values())
     ]
+
+
+def _pick(candidate: CandidateState, reason: str, efforts: Mapping[str, Effort]) -> Pick:
+    effort = efforts.get(candidate.spec.digest)
+    return Pick(candidate.candidate, reason, effort and effort.seconds, effort and effort.success)
 
 
 def _error(candidate: CandidateState) -> float:
@@ -220,6 +229,7 @@ class Recalibration:
         front = {c.candidate for c in study.front(Stage.PREDICTED)}
         seed = study.config.seed
         gains = expected_improvement(study, list(best.values()), stream(seed, "improvement", generation))
+        efforts = expected_efforts(study, [c.spec for c in best.values()])
         picks = choose(
             [c.spec for c in best.values() if c.candidate in front],
             [c.spec for c in best.values()],
@@ -229,11 +239,12 @@ class Recalibration:
             known=[e.spec for e in study.state.candidates.values() if e.synthesis],
             rng=stream(seed, "acquisition", generation),
             improvement=dict(zip(best, gains, strict=True)),
+            success={digest: effort.success for digest, effort in efforts.items()},
         )
-        if study.config.surrogate.budget_s is not None and picks:
-            seconds = study.forecast.seconds([pick.spec for pick in picks], study.state)
+        if study.config.surrogate.budget_s is not None and picks and efforts:
+            seconds = np.array([efforts[pick.spec.digest].seconds for pick in picks])
             picks = affordable(picks, seconds, study.config.surrogate.budget_s)
-        return tuple(Pick(best[pick.spec.digest].candidate, pick.reason) for pick in picks)
+        return tuple(_pick(best[pick.spec.digest], pick.reason, efforts) for pick in picks)
 
     def _refit(self, earlier: list[Any], fresh: list[Any], roles: list[str]) -> dict[str, Any]:
         from surrogates.recalibration import recalibrate
@@ -267,7 +278,9 @@ class FinalFront:
         study = self._study
         chosen = next((c for c in study.state.chosen if c.purpose == "front"), None)
         if chosen is None:
-            picks = tuple(Pick(candidate, "front") for candidate in self._choose())
+            efforts = expected_efforts(study, [c.spec for c in _synthesisable(study)])
+            candidates = (study.state.candidates[number] for number in self._choose(efforts))
+            picks = tuple(_pick(candidate, "front", efforts) for candidate in candidates)
             chosen = Chosen(len(study.state.generations) - 1, "front", picks)
             study.record(chosen)
         _synthesise(study, chosen)
@@ -275,28 +288,33 @@ class FinalFront:
             if design.handed_over is None:
                 self._hand_over(design)
 
-    def _choose(self) -> list[int]:
+    def _choose(self, efforts: Mapping[str, Effort]) -> list[int]:
         """The best of the predicted front in each objective, then greedy hypervolume subset selection.
 
         The extremes are what a user asks for first, and add little volume. The rest starts from what is synthesised
-        already, so each pick adds what the verified front most lacks (Guerreiro et al., ACM CSUR 54, 119, 2021).
+        already, so each pick adds what the verified front most lacks (Guerreiro et al., ACM CSUR 54, 119, 2021), times
+        the probability that its synthesis ends with a result.
         """
         study = self._study
-        told = [g.told.reference for g in study.state.generations if g.told is not None and g.told.reference]
+        state = study.state
+        told = [g.told.reference for g in state.generations if g.told is not None and g.told.reference]
         if not told:
             return []
         front = {c.candidate for c in study.front(Stage.PREDICTED)}
         points = {c.candidate: study.steering(c.candidate) for c in _synthesisable(study)}
-        taken = [points[c] for c in points if study.state.candidates[c].synthesis]
-        left = [c for c in points if c in front and not study.state.candidates[c].synthesis]
+        taken = [points[c] for c in points if state.candidates[c].synthesis]
+        left = [c for c in points if c in front and not state.candidates[c].synthesis]
         limit = study.config.synthesis.front_designs
+        success = {c: efforts[state.candidates[c].spec.digest].success if efforts else 1.0 for c in left}
         candidates = sorted(front & points.keys())
         different = [i for i in range(len(told[0])) if len({points[c][i] for c in candidates}) > 1]
         extremes = [min(candidates, key=lambda c: points[c][i]) for i in different]
         picks = [c for c in dict.fromkeys(extremes) if c in left][:limit]
         while len(picks) < min(limit, len(left)):
             known = taken + [points[c] for c in picks]
-            gain = {c: study.volume([*known, points[c]], told[0]) for c in left if c not in picks}
+            least = study.volume(known, told[0])
+            more = {c: study.volume([*known, points[c]], told[0]) - least for c in left if c not in picks}
+            gain = {c: volume * success[c] for c, volume in more.items()}
             picks.append(max(gain, key=lambda c: (gain[c], -c)))
         return picks
 

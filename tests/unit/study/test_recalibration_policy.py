@@ -10,7 +10,7 @@ import pytest
 from fakes.records import synthetic_records
 from fakes.studies import story, told_in_order
 
-from evonas.errors import ConfigurationError
+from evonas.errors import ConfigurationError, FailureKind
 from evonas.study.study import Study, load_study
 from surrogates import HardwareTarget, write_records
 from surrogates.policy import Observed, OnError, Situation
@@ -60,6 +60,40 @@ def test_a_budget_of_seconds_limits_the_designs(configured, instant, task, tmp_p
     study = run(config, tmp_path / "s", task)
     chosen = [event for event in study.state.chosen if event.purpose == "recalibration"]
     assert [len(event.picks) for event in chosen] == [designs] * 2
+
+
+def test_what_fails_again_and_again_is_chosen_less_often(configured, instant, task, tmp_path):
+    timed = [replace(r, wall_time_s=1.0) for r in synthetic_records(30, np.random.default_rng(7))]
+    write_records(timed, tmp_path / "timed.jsonl")
+    instant.fail = lambda network: (FailureKind.UNSUPPORTED, None) if len(network.layers) > 2 else None
+    config = configured(
+        "search.generations=6", "search.population_size=12", "surrogate.designs=6", "surrogate.recalibrate_every=1",
+        f"surrogate.start_records={tmp_path / 'timed.jsonl'}",
+    )  # fmt: skip
+    study = run(config, tmp_path / "s", task)
+    expected = {}
+    for event in study.state.chosen:
+        for pick in event.picks:
+            deep = len(study.state.candidates[pick.candidate].spec.layers) > 2
+            assert pick.expected_s == pytest.approx(1.0, rel=0.2)
+            expected.setdefault((event.purpose, event.generation), []).append((deep, pick.success, pick.reason))
+    first = next(iter(expected.values()))
+    assert all(success > 0.9 for _, success, _ in first)  # nothing has failed yet
+    assert any(deep for deep, *_ in first)
+    learnt = [pick for (_, generation), picks in expected.items() if generation >= 4 for pick in picks]
+    assert all(success > 0.5 for deep, success, _ in learnt if not deep)
+    assert all(reason in ("random", "front") and success < 0.5 for deep, success, reason in learnt if deep)
+
+
+@pytest.mark.parametrize(("kind", "blames"), [(FailureKind.TOOL_LICENCE, False), (FailureKind.TOOL_MEMORY, True)])
+def test_the_network_is_not_to_blame_for_every_failure(configured, instant, task, tmp_path, kind, blames):
+    timed = [replace(r, wall_time_s=1.0) for r in synthetic_records(30, np.random.default_rng(7))]
+    write_records(timed, tmp_path / "timed.jsonl")
+    instant.fail = lambda _network: (kind, None)
+    config = configured("surrogate.designs=6", f"surrogate.start_records={tmp_path / 'timed.jsonl'}")
+    study = run(config, tmp_path / "s", task)
+    last = study.state.chosen[-1].picks
+    assert all((pick.success < 0.99) == blames for pick in last)
 
 
 def test_without_known_times_a_budget_limits_nothing(configured, instant, task, tmp_path):

@@ -102,7 +102,7 @@ def test_other_failures_are_learnt():
 
 def test_other_stages_do_not_count_and_too_little_is_refused():
     dataset = runs(20)
-    with pytest.raises(SurrogateError, match="0 results of stage traced"):
+    with pytest.raises(SurrogateError, match="0 timed results of stage traced"):
         SynthesisEffort(Stage.TRACED).fit(dataset)
     with pytest.raises(NotFittedError):
         SynthesisEffort(Stage.SYNTHESISED).predict([dataset.records[0].spec], TARGET)

@@ -13,10 +13,9 @@ KNOWN = [record.spec for record in SURROGATE.records]
 SPECS = random_specs(60, np.random.default_rng(1))
 
 
-def pick(front, pool, n, seed=0, known=KNOWN, shares=None, improvement=None):
+def pick(front, pool, n, seed=0, known=KNOWN, **more):
     rng = np.random.default_rng(seed)
-    options = {"surrogate": SURROGATE, "target": TARGET, "known": known, "rng": rng}
-    return choose(front, pool, n, **options, shares=shares, improvement=improvement)
+    return choose(front, pool, n, surrogate=SURROGATE, target=TARGET, known=known, rng=rng, **more)
 
 
 def test_every_reason_gets_its_share():
@@ -41,6 +40,25 @@ def test_the_most_improving_are_chosen_and_what_improves_nothing_is_not():
     reasons = [p.reason for p in pick([], SPECS, 5, shares=only, improvement=gains)]
     assert reasons == ["improvement"] * 3 + ["uncertain"] * 2
     assert pick([], SPECS, 2, known=[SPECS[3]], shares=only, improvement=gains)[0].spec == SPECS[5]
+
+
+def test_what_will_hardly_end_with_a_result_is_left_to_chance():
+    gains = {spec.digest: 0.5 for spec in SPECS}
+    doomed = {spec.digest: 0.4 for spec in SPECS[::2]}
+    for seed in range(5):
+        picks = pick(SPECS[:20], SPECS, 20, seed, improvement=gains, success=doomed)
+        assert {p.reason for p in picks} == set(REASONS)
+        assert all(p.reason == "random" for p in picks if p.spec.digest in doomed)
+    everything = pick([], SPECS, 60, success=doomed)
+    assert sum(p.spec.digest in doomed for p in everything) == 30  # all were asked for
+
+
+def test_an_improvement_counts_as_often_as_it_comes_about():
+    only = Shares(0, 0, 0, 0, 1)
+    gains = {SPECS[3].digest: 0.3, SPECS[7].digest: 0.2}
+    for success, best in ((0.5, SPECS[7]), (0.9, SPECS[3])):
+        picks = pick([], SPECS, 1, shares=only, improvement=gains, success={SPECS[3].digest: success})
+        assert picks == [Pick(best, "improvement")]
 
 
 @settings(max_examples=40, deadline=None)
