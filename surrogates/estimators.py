@@ -29,7 +29,7 @@ from surrogates.regressors import (
     RidgeResidual,
     TreesResidual,
 )
-from surrogates.target_model import TargetModel, TrainingSet
+from surrogates.target_model import Described, TargetModel, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,7 +155,8 @@ class ResidualSurrogate:
         from surrogates._threadpoolctl import one_thread
 
         with one_thread():
-            parts = {name: model.predict(specs, target) for name, model in fitted.models.items()}
+            networks = Described.of(specs, target)
+            parts = {name: model.predict(networks) for name, model in fitted.models.items()}
         return Prediction(
             mean={name: part.mean for name, part in parts.items()},
             std={name: part.log_std * (1 + part.mean) for name, part in parts.items()},

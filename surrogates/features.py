@@ -92,8 +92,11 @@ def feature_matrix(specs: Sequence[ModelSpec], targets: HardwareTarget | Sequenc
     listed = [targets] * len(specs) if isinstance(targets, HardwareTarget) else list(targets)
     if len(listed) != len(specs):
         raise ValueError(f"{len(specs)} networks but {len(listed)} targets: give one target, or one for each network")
-    table = layer_table(specs)
-    clock = np.array([target.clock_period_ns for target in listed], dtype=np.float64)
+    return features_of(layer_table(specs), np.array([target.clock_period_ns for target in listed], dtype=np.float64))
+
+
+def features_of(table: LayerTable, clock: Floats) -> Floats:
+    """As `feature_matrix`, of networks that are laid out already; `clock` (n,) are periods in nanoseconds."""
     whole = _network_features(table, clock)
     matrix = np.column_stack([*(whole[name] for name in COMPACT + _EXTRA), _padded(table)])
     return np.ascontiguousarray(matrix)

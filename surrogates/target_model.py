@@ -9,7 +9,7 @@ import numpy as np
 
 from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
 from surrogates.choice import HeldOut, chosen
-from surrogates.features import feature_matrix
+from surrogates.features import feature_matrix, features_of
 from surrogates.layer_law import LayerLaw, closed_form, flow_of
 from surrogates.regressors import BlendResidual, from_settings
 from surrogates.splits import architecture_groups, group_folds
@@ -71,6 +71,22 @@ class TrainingSet:
         records = tuple(self.records[row] for row in keep)
         table = layer_table([record.spec for record in records])
         return TrainingSet(records, table, self.features[keep], self.weights[keep], tuple(self.groups[r] for r in keep))
+
+
+@final
+@dataclass(frozen=True)
+class Described:
+    """Networks as the arrays that models of all their costs read: their layers, and features (n, p)."""
+
+    table: LayerTable
+    features: Floats
+    target: HardwareTarget
+
+    @classmethod
+    def of(cls, specs: Sequence[ModelSpec], target: HardwareTarget) -> Described:
+        """Lay `specs`, n of them, out once for all costs."""
+        table = layer_table(specs)
+        return cls(table, features_of(table, np.full(len(specs), float(target.clock_period_ns))), target)
 
 
 @final
@@ -200,16 +216,16 @@ class TargetModel:
         domain, calibration = Domain.from_dict(settings["domain"]), Calibration(**settings["calibration"])
         return cls(domain=domain, law=law, residual=residual, calibration=calibration, **plain)
 
-    def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> TargetPrediction:
-        """Predict `specs`, n of them, on `target`."""
-        table = layer_table(specs)
-        unseen = self.domain.unseen(table, target)
+    def predict(self, networks: Described) -> TargetPrediction:
+        """Predict n networks on their target."""
+        table = networks.table
+        unseen = self.domain.unseen(table, networks.target)
         lowest = LOWEST.get(self.target, 0.0)
         formula = table.total(closed_form(table, self.target, self.law.flow))
-        follows = np.full(len(specs), self.residual is None) | (_unrolled(table) == self.exact)
-        mean, std = np.log1p(formula), np.full(len(specs), self.spread / SPREADS)
+        follows = np.full(table.n_specs, self.residual is None) | (_unrolled(table) == self.exact)
+        mean, std = np.log1p(formula), np.full(table.n_specs, self.spread / SPREADS)
         if self.residual is not None:
-            learnt = _predict_log(self.law, self.residual, table, feature_matrix(specs, target))
+            learnt = _predict_log(self.law, self.residual, table, networks.features)
             mean, std = (np.where(follows, *pair) for pair in zip((mean, std), learnt, strict=True))
         std = np.where(unseen, np.hypot(std, UNSEEN_LOG_STD), std)
         ends = zip(FORMULA.interval(mean, std), self.calibration.interval(mean, std), strict=True)

@@ -21,10 +21,9 @@ from surrogates.correction import Correction
 from surrogates.errors import NotFittedError
 from surrogates.estimators import DEFAULT, check_tool, ordered_records, source_of, unfitted_learners
 from surrogates.estimators import SCHEMA as ESTIMATORS_SCHEMA
-from surrogates.features import feature_matrix
 from surrogates.prediction import Prediction, Surrogate
 from surrogates.records import TARGETS, Stage, records_digest
-from surrogates.target_model import LARGEST, LOWEST, TargetModel, TrainingSet
+from surrogates.target_model import LARGEST, LOWEST, Described, TargetModel, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,17 +116,17 @@ class TransferSurrogate:
         """Costs of `specs` on the new target. Raises as `ResidualSurrogate.predict` does."""
         fitted = self._need()
         check_tool(target, fitted.tool)
-        base, features = self.base.predict(specs, self.known), feature_matrix(specs, target)
+        base, networks = self.base.predict(specs, self.known), Described.of(specs, target)
         mean, std, log_std, lower, upper = (
             dict(part) for part in (base.mean, base.std, base.log_std, base.lower, base.upper)
         )
         for name, correction in fitted.corrections.items():
-            logs, log_std[name] = correction.predict(np.log1p(base.mean[name]), features)
+            logs, log_std[name] = correction.predict(np.log1p(base.mean[name]), networks.features)
             ends = (_native(part, name) for part in correction.calibration.interval(logs, log_std[name]))
             mean[name], lower[name], upper[name] = ends
             std[name] = log_std[name] * (1 + mean[name])
         for name, model in fitted.alone.items():
-            found = model.predict(specs, target)
+            found = model.predict(networks)
             mean[name], lower[name], upper[name] = found.mean, found.lower, found.upper
             log_std[name], std[name] = found.log_std, found.log_std * (1 + found.mean)
         return Prediction(mean, std, log_std, lower, upper, fitted.version)
