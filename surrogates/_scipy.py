@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.optimize import minimize
 from scipy.special import ndtr
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ def minimise_bounded(
     function: Callable[[Floats], tuple[float, Floats]], start: Floats, low: Floats, high: Floats, max_iterations: int
 ) -> Floats:
     """Minimum of a function that returns value and gradient, within bounds, by L-BFGS-B: arrays (p,)."""
+    from scipy.optimize import minimize  # half of what reading a fitted surrogate would take
+
     bounds = list(zip(low.tolist(), high.tolist(), strict=True))
     result = minimize(
         function, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": max_iterations, "ftol": 1e-5}
