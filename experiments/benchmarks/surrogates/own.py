@@ -1,0 +1,146 @@
+"""How well surrogates predict synthesised networks of architectures that nothing was fitted to.
+
+    python experiments/benchmarks/surrogates/own.py [--studies DIR ...]
+
+The test part of the data set that the package ships, all families; with --studies also the networks that these studies
+have synthesised, which are trained and chosen. Peers are regressors that people use, on the features of the same
+records: those that the surrogate of studies starts from and, as they have no layer-graph network that has seen it, the
+training part as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+
+from surrogates import (
+    Stage,
+    SynthesisRecord,
+    analytic_costs,
+    feature_matrix,
+    fit_surrogate,
+    predict_records,
+    shipped_dataset,
+    start_records,
+    start_surrogate,
+)
+from surrogates.graph_law import shipped
+from surrogates.graph_table import GraphTable
+from surrogates.metrics import coverage, spearman
+from surrogates.splits import part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Costs = Mapping[str, Floats]
+
+TARGETS = ("lut", "ff", "dsp", "latency_cycles")
+HEAD = "| | LUT | FF | DSP exact | cycles exact | LUT ranks | 90 % LUT | 90 % FF |\n|---|---|---|---|---|---|---|---|"
+
+
+def of_studies(directories: Sequence[Path]) -> list[SynthesisRecord]:
+    """What studies have synthesised, each network once."""
+    from evonas import load_study
+
+    found = {}
+    for directory in directories:
+        for event in load_study(directory).state.synthesised:
+            for record in event.records:
+                if record.stage == Stage.SYNTHESISED and event.failure is None:
+                    found[record.spec.digest, record.weights] = record
+    return list(found.values())
+
+
+def values(records: Sequence[SynthesisRecord], name: str) -> Floats:
+    """What the tool reported."""
+    return np.array([getattr(record, name) for record in records], dtype=np.float64)
+
+
+def regression(make: Callable[[], object], train: Sequence[SynthesisRecord], test: Sequence[SynthesisRecord]) -> Costs:
+    """A regressor of logarithmic costs on the features of `surrogates.feature_matrix`."""
+    rows = [feature_matrix([r.spec for r in part], [r.target for r in part]) for part in (train, test)]
+    found = {}
+    for name in TARGETS:
+        model = make()
+        model.fit(rows[0], np.log1p(values(train, name)))  # type: ignore[attr-defined]
+        found[name] = np.expm1(model.predict(rows[1]))  # type: ignore[attr-defined]
+    return found
+
+
+def graph(records: Sequence[SynthesisRecord], *, known: bool) -> Costs:
+    """The layer-graph network alone, with the counts of trained weights if they are `known`."""
+    network = shipped()
+    assert network is not None, "train it: experiments/synthesis_records/train.py"
+    weights = [record.weights or None for record in records] if known else None
+    stages = [record.stage for record in records]
+    mean = network.predict(GraphTable.of([r.spec for r in records], [r.target for r in records], weights, stages)).mean
+    cells = {name: np.expm1(mean[name]) for name in ("lut", "ff")}
+    return cells | {"latency_cycles": mean["latency_cycles"]}
+
+
+def row(name: str, records: Sequence[SynthesisRecord], costs: Costs, bounds: tuple[Costs, Costs] | None = None) -> str:
+    """A line of a table: median relative errors, exact shares, rank correlation, and coverage of the intervals."""
+    cells = []
+    for target in ("lut", "ff"):
+        truth = values(records, target)
+        cells.append(f"{np.median(np.abs(costs[target] - truth) / np.maximum(truth, 1)):.1%}")
+    for target in ("dsp", "latency_cycles"):
+        exact = target in costs and np.mean(np.round(costs[target]) == values(records, target))
+        cells.append(f"{exact:.1%}" if target in costs else "")
+    cells.append(f"{spearman(values(records, 'lut'), costs['lut']) or 0:.3f}")
+    for target in ("lut", "ff"):
+        covered = coverage(values(records, target), bounds[0][target], bounds[1][target]) if bounds else None
+        cells.append("" if covered is None else f"{covered:.2f}")
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def table(title: str, train: Sequence[SynthesisRecord], test: Sequence[SynthesisRecord], *, families: bool) -> None:
+    """Print all models on one set of records."""
+    print(f"\n{title}: {len(test)} networks\n\n{HEAD}")
+    closed = analytic_costs([record.spec for record in test])
+    forms = {name: np.asarray(getattr(closed, name), np.float64) for name in ("lut", "ff", "dsp")}
+    print(row("closed forms", test, forms))
+    trees = regression(lambda: ExtraTreesRegressor(200, min_samples_leaf=2, random_state=0), train, test)
+    print(row(f"extra trees on {len(train)}", test, trees))
+    boosted = regression(lambda: HistGradientBoostingRegressor(random_state=0), train, test)
+    print(row(f"gradient boosting on {len(train)}", test, boosted))
+    with patch("surrogates.graph_law.shipped", return_value=None):
+        found = predict_records(fit_surrogate(train), test)
+    print(row(f"closed forms and residual on {len(train)}", test, found.mean, (found.lower, found.upper)))
+    print(row("layer-graph network alone", test, graph(test, known=False)))
+    print(row("the same, weights known", test, graph(test, known=True)))
+    found = predict_records(start_surrogate(), test)
+    print(row("**start surrogate**", test, found.mean, (found.lower, found.upper)))
+    origins = shipped_dataset([Stage.SYNTHESISED]).origins
+    named = [origins[r.spec.digest].family if r.spec.digest in origins else "" for r in test]
+    for family in sorted(set(named)) if families else ():
+        own = [place for place, name in enumerate(named) if name == family]
+        both = found.mean, found.lower, found.upper
+        mean, low, high = ({name: column[own] for name, column in part.items()} for part in both)
+        print(row(f"{family} ({len(own)})", [test[place] for place in own], mean, (low, high)))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=Path, nargs="*", default=[], metavar="DIR")
+    options = parser.parse_args()
+    held = shipped_dataset([Stage.SYNTHESISED]).records
+    parts = {name: [r for r in held if part_of(r.spec) == name] for name in ("training", "test")}
+    train = [*start_records(), *parts["training"]]
+    print(f"start surrogate: {start_surrogate().learners}")
+    table("Architectures held out", train, parts["test"], families=True)
+    if options.studies:
+        table("Networks of studies", train, of_studies(options.studies), families=False)
+
+
+if __name__ == "__main__":
+    main()
