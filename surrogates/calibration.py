@@ -43,7 +43,13 @@ class Calibration:
 
     @classmethod
     def from_held_out(
-        cls, errors: Floats, stds: Floats, weights: Floats, groups: Sequence[str], nominal: float = NOMINAL
+        cls,
+        errors: Floats,
+        stds: Floats,
+        weights: Floats,
+        groups: Sequence[str],
+        nominal: float = NOMINAL,
+        foreseen: Sequence[float] = (),
     ) -> Calibration:
         """Calibrate on errors (truth - mean, log scale) of predictions made without the record's own group.
 
@@ -52,6 +58,11 @@ class Calibration:
         together (n exchangeable groups give at most n independent scores). The bias is the weighted median error,
         shrunk as if one more group showed none. Sources: Vovk, Cross-conformal predictors (2015); Barber et al.,
         Predictive inference with the jackknife+ (2021); normalised scores: Papadopoulos et al. (2008).
+
+        A search leaves the records that it started from, and what is held out of them then says too little. `foreseen`
+        are the scores of predictions that were made before their networks were synthesised, in the search; together
+        they count as much as all that is held out, and can only widen the interval (after Gibbs and Candes, Adaptive
+        conformal inference under distribution shift, 2021, who follow the scores as they come in).
         """
         n_groups = len(set(groups))
         if n_groups < 3:
@@ -62,6 +73,10 @@ class Calibration:
         factor = weighted_quantile(scores, weights, min(level, 1.0))
         if level > 1.0:  # too few groups for a finite interval with the guarantee: stretch the largest score
             factor *= level
+        if len(foreseen) > 0:
+            both = np.concatenate([scores, foreseen])
+            mass = np.concatenate([weights / weights.sum(), np.full(len(foreseen), 1 / len(foreseen))])
+            factor = max(factor, weighted_quantile(both, mass, min(level, 1.0)))
         return cls(bias, max(factor, 0.1), n_groups)
 
     def interval(self, mean: Floats, std: Floats) -> tuple[Floats, Floats, Floats]:

@@ -31,7 +31,7 @@ def check_surrogate(surrogate: Surrogate, records: Sequence[SynthesisRecord]) ->
     """
     if len(records) < LEAST:
         raise ValueError(f"{len(records)} records: the checks need at least {LEAST}")
-    for check in (_unfitted, _refusals, _predictions, _order, _weights, _fresh, _costs, _far_away):
+    for check in (_unfitted, _refusals, _predictions, _order, _weights, _fresh, _costs, _far_away, _foreseen):
         check(surrogate.fresh(), list(records))
 
 
@@ -142,6 +142,21 @@ def _fresh(surrogate: Surrogate, records: list[SynthesisRecord]) -> None:
     kept = again.version == version and _same(again.predict(_specs(records), target), found)
     _promise(kept, "fit forgets what was learnt before, and fresh keeps the parameters")
     _promise(surrogate.version == version, "a fresh surrogate and the one it is of do not share what they learnt")
+
+
+def _foreseen(surrogate: Surrogate, records: list[SynthesisRecord]) -> None:
+    target, specs = records[0].target, _specs(records)
+    before = surrogate.fit(records).predict(specs, target)
+    told = surrogate.fresh({"lut": (20.0,) * len(records)})
+    _promise(list(told.foreseen.get("lut", ())) == [20.0] * len(records), "fresh keeps the scores that it is given")
+    twice = told.fresh({"lut": (1.0,), "ff": (2.0,)}).foreseen
+    _promise(len(twice["lut"]) == len(records) + 1 and len(twice["ff"]) == 1, "fresh adds scores to those it has")
+    after = told.fit(records).predict(specs, target)
+    doubt = before.log_std["lut"] > 0
+    widths = [np.log1p(found.upper["lut"]) - np.log1p(found.lower["lut"]) for found in (before, after)]
+    _promise(bool((widths[1] > widths[0])[doubt].all()), "predictions that were far off widen the intervals")
+    _promise(bool(np.allclose(before.mean["lut"], after.mean["lut"], rtol=1e-9)), "scores do not move a prediction")
+    _promise(told.version != surrogate.version, "other scores make another version")
 
 
 def _costs(surrogate: Surrogate, records: list[SynthesisRecord]) -> None:

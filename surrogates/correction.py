@@ -41,7 +41,15 @@ class Correction:
     error: float | None = None
 
     @classmethod
-    def fit(cls, known: Floats, wanted: Floats, features: Floats, weights: Floats, groups: Sequence[str]) -> Correction:
+    def fit(
+        cls,
+        known: Floats,
+        wanted: Floats,
+        features: Floats,
+        weights: Floats,
+        groups: Sequence[str],
+        foreseen: Sequence[float] = (),
+    ) -> Correction:
         """Fit to n examples: `known`, `wanted` and `weights` (n,), `features` (n, p) and the architecture of each."""
         residual: Residual = GPResidual() if len(wanted) >= MIN_LEARNED else OffsetResidual()
         line = _fit_parts(known, wanted, features, weights, residual)
@@ -54,7 +62,7 @@ class Correction:
             parts = _fit_parts(known[train], wanted[train], features[train], weights[train], twin)
             mean, stds[fold] = cls(*parts, twin, HELD_OUT).predict(known[fold], features[fold])
             errors[fold] = wanted[fold] - mean
-        calibration = Calibration.from_held_out(errors, stds, weights, groups)
+        calibration = Calibration.from_held_out(errors, stds, weights, groups, foreseen=foreseen)
         return cls(*line, residual, calibration, float(np.mean(np.abs(errors))))
 
     def predict(self, known: Floats, features: Floats) -> tuple[Floats, Floats]:

@@ -19,12 +19,13 @@ import numpy as np
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
 from surrogates.features import feature_names
 from surrogates.graph_law import graph_digest
-from surrogates.prediction import Prediction, Surrogate
+from surrogates.prediction import Prediction, Surrogate, joined
 from surrogates.records import TARGETS, Stage, records_digest, training_digest
 from surrogates.regressors import (
     MIN_LEARNED,
     BlendResidual,
     GPResidual,
+    NoResidual,
     OffsetResidual,
     Residual,
     RidgeResidual,
@@ -36,6 +37,7 @@ from surrogates.training_set import Described, TrainingSet
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from surrogates.prediction import Foreseen
     from surrogates.records import SynthesisRecord
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
@@ -63,22 +65,32 @@ class ResidualSurrogate:
     """Analytic law + learned residual, by target (`surrogates.TARGETS`), for records of one stage and tool.
 
     Kinds of residual: "gp" Gaussian process, "ridge" quadratic ridge, "trees" extremely randomised trees, "ensemble"
-    their mean, "auto" whichever of these held-out architectures speak for, by target. The same records give the same
-    predictions in whatever order they come: they are sorted first.
+    their mean, "auto" whichever of these, or the law alone, held-out architectures speak for, by target. The same
+    records give the same predictions in whatever order they come: they are sorted first. `foreseen` are scores of
+    earlier predictions of a search, which widen the intervals where these were too narrow (`surrogates.calibration`).
     """
 
-    def __init__(self, kind: Kind = DEFAULT, *, seed: int = 0, stage: Stage = Stage.SYNTHESISED) -> None:
+    def __init__(
+        self,
+        kind: Kind = DEFAULT,
+        *,
+        seed: int = 0,
+        stage: Stage = Stage.SYNTHESISED,
+        foreseen: Foreseen | None = None,
+    ) -> None:
         if kind not in KINDS:
             raise SurrogateError(f"kind = {kind!r}: must be one of {', '.join(KINDS)}")
         self.kind: Kind = kind
         self.seed = seed
         self.stage = stage
+        self.foreseen: Foreseen = foreseen or {}
         self._fitted: _Fitted | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What, with the records, determines every prediction; plain data."""
-        return {"kind": self.kind, "seed": self.seed, "stage": self.stage.label}
+        foreseen = {name: list(scores) for name, scores in self.foreseen.items()}
+        return {"kind": self.kind, "seed": self.seed, "stage": self.stage.label, "foreseen": foreseen}
 
     @property
     def version(self) -> str:
@@ -102,12 +114,13 @@ class ResidualSurrogate:
 
     @property
     def learners(self) -> dict[str, str]:
-        """By target what was chosen: a kind, "offset" below 20 records, or "closed form" where that is exact."""
+        """By target what was chosen: a kind, "offset" below 20 records, "law" or "closed form" where that is enough."""
         return {target: model.learner for target, model in self._need().models.items()}
 
-    def fresh(self) -> Self:
-        """An unfitted surrogate with the same parameters."""
-        return type(self)(self.kind, seed=self.seed, stage=self.stage)
+    def fresh(self, foreseen: Foreseen | None = None) -> Self:
+        """An unfitted surrogate with the same parameters, and more scores of predictions (`Prediction.scores`)."""
+        known = joined(self.foreseen, foreseen or {})
+        return type(self)(self.kind, seed=self.seed, stage=self.stage, foreseen=known)
 
     def fit(self, records: Sequence[SynthesisRecord], weights: Floats | None = None) -> Self:
         """Learn from `records` afresh; `weights` (n,) are positive and relative (recent or front records higher).
@@ -122,7 +135,9 @@ class ResidualSurrogate:
         data = TrainingSet.of(ordered, mass)
         with one_thread():
             learners = partial(unfitted_learners, self.kind, self.seed)
-            models = {target: TargetModel.fit(data, target, learners) for target in TARGETS}
+            models = {
+                target: TargetModel.fit(data, target, learners, self.foreseen.get(target, ())) for target in TARGETS
+            }
         self._fitted = _Fitted(self._digest(ordered, mass), tool, ordered, mass, models)
         return self
 
@@ -191,7 +206,7 @@ def unfitted_learners(kind: Kind, seed: int, n_records: int) -> dict[str, Residu
         return {"offset": OffsetResidual()}
     parts: dict[str, Residual] = {"gp": GPResidual(), "ridge": RidgeResidual(), "trees": TreesResidual(seed)}
     if kind == "auto":
-        return parts
+        return {"law": NoResidual(), **parts}
     return {kind: parts[kind] if kind in parts else BlendResidual(tuple(parts.values()))}
 
 

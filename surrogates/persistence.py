@@ -52,7 +52,10 @@ def load_surrogate(path: Path | str) -> ResidualSurrogate:
     parameters, records = content["parameters"], saved_records(path)
     try:
         surrogate = ResidualSurrogate(
-            parameters["kind"], seed=int(parameters["seed"]), stage=Stage[parameters["stage"].upper()]
+            parameters["kind"],
+            seed=int(parameters["seed"]),
+            stage=Stage[parameters["stage"].upper()],
+            foreseen={name: tuple(scores) for name, scores in parameters["foreseen"].items()},
         )
         surrogate.restore(records, np.asarray(content["weights"], dtype=np.float64), content["settings"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, final
 
 import numpy as np
 
-from surrogates.records import Stage
+from surrogates.records import TARGETS, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from surrogates.records import SynthesisRecord
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
 
+Foreseen = Mapping[str, Sequence[float]]  # scores of predictions that were made before the truth was known, by target
 NORMAL_REACH = 1.6448536269514722  # standard deviations from the centre to an end of a 90 % interval
 
 
@@ -58,12 +58,36 @@ class Prediction:
         return np.where(bound < 0, 0.0, found)
 
 
+    def scores(self, records: Sequence[SynthesisRecord]) -> Foreseen:
+        """How far these were off for the n networks, once they are synthesised: |error| / std of log(1 + cost).
+
+        By target, in ascending order, to six digits; without what was predicted without doubt.
+        """
+        found = {}
+        for name in TARGETS:
+            truth = np.array([getattr(record, name) for record in records], dtype=np.float64)
+            doubt = self.log_std[name] > 0
+            error = np.abs(np.log1p(truth) - np.log1p(self.mean[name]))[doubt] / self.log_std[name][doubt]
+            found[name] = tuple(sorted(round(float(score), 6) for score in error))
+        return {name: scores for name, scores in found.items() if scores}
+
+
+def joined(first: Foreseen, second: Foreseen) -> Foreseen:
+    """All scores of both."""
+    names = sorted({*first, *second})
+    return {name: tuple(sorted([*first.get(name, ()), *second.get(name, ())])) for name in names}
+
+
 class Surrogate(Protocol):
     """Predicts hardware cost from the description of a network."""
 
     @property
     def version(self) -> str:
         """Digest of parameters, schema and training data. Raises `NotFittedError` before `fit`."""
+
+    @property
+    def foreseen(self) -> Foreseen:
+        """Scores of earlier predictions that it knows, by target."""
 
     @property
     def learners(self) -> Mapping[str, str]:
@@ -75,5 +99,5 @@ class Surrogate(Protocol):
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> Prediction:
         """Predict costs on `target`. Raises `NotFittedError` before `fit`."""
 
-    def fresh(self) -> Self:
-        """An unfitted surrogate with the same parameters."""
+    def fresh(self, foreseen: Foreseen | None = None) -> Self:
+        """An unfitted surrogate with the same parameters, which also knows the scores `foreseen` (see `scores`)."""

@@ -11,13 +11,14 @@ from surrogates.acquisition import REASONS
 from surrogates.errors import SurrogateError
 from surrogates.estimators import predict_records
 from surrogates.metrics import Accuracy, accuracy
+from surrogates.prediction import joined
 from surrogates.records import TARGETS, records_digest, training_digest
 from surrogates.splits import architecture_groups, group_folds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from surrogates.prediction import Prediction, Surrogate
+    from surrogates.prediction import Foreseen, Prediction, Surrogate
     from surrogates.records import SynthesisRecord
 
 AnySurrogate = TypeVar("AnySurrogate", bound="Surrogate")
@@ -34,7 +35,8 @@ class RecalibrationSummary:
     same records by the cross-validation that `after_method` states, never its training error. Both go from a role
     ("all" and `acquisition.REASONS`) to a target to an `Accuracy`. Only the random role estimates
     the error over the whole space of candidates; the front role estimates it where the user looks. `learners` says by
-    target what the refitted surrogate chose to predict it with.
+    target what the refitted surrogate chose to predict it with. `foreseen` are the scores, by target, of all
+    predictions so far that were made before their networks were synthesised; the refitted surrogate knows them.
     """
 
     n_old: int
@@ -47,6 +49,7 @@ class RecalibrationSummary:
     learners: dict[str, str]
     before: Accuracies
     after: Accuracies
+    foreseen: Foreseen
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fit for JSON."""
@@ -71,8 +74,9 @@ def recalibrate(
     """
     _check(old_records, new_records, roles)
     weights = np.concatenate([np.ones(len(old_records)), np.full(len(new_records), float(new_weight))])
-    before = _by_role(predict_records(surrogate, new_records), new_records, roles)
-    renewed = surrogate.fresh().fit([*old_records, *new_records], weights)
+    predicted = predict_records(surrogate, new_records)
+    before, scores = _by_role(predicted, new_records, roles), predicted.scores(new_records)
+    renewed = surrogate.fresh(scores).fit([*old_records, *new_records], weights)
     after, method = _held_out(surrogate, old_records, new_records, roles, weights, n_folds)
     summary = RecalibrationSummary(
         n_old=len(old_records),
@@ -85,6 +89,7 @@ def recalibrate(
         learners=dict(renewed.learners),
         before=before,
         after=after,
+        foreseen=joined(surrogate.foreseen, scores),
     )
     return renewed, summary
 

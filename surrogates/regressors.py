@@ -101,6 +101,34 @@ class OffsetResidual:
 
 
 @final
+class NoResidual:
+    """Nothing to add to the law: where that is right already, all that is learnt from a few records is noise."""
+
+    def __init__(self) -> None:
+        self.std = _STD_FLOOR
+
+    def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:  # noqa: ARG002 (the interface)
+        """Measure the spread."""
+        self.std = max(_STD_FLOOR, float(np.sqrt(np.average(targets**2, weights=weights))))
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Zero, and the same spread for every row."""
+        return np.zeros(len(inputs)), np.full(len(inputs), self.std)
+
+    def twin(self) -> NoResidual:
+        """A fresh one."""
+        return NoResidual()
+
+    def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
+        """The fit itself."""
+        self.fit(inputs, targets, weights)
+
+    def settings(self) -> dict[str, Any]:
+        """Nothing but the kind."""
+        return {"kind": "law"}
+
+
+@final
 class RidgeResidual:
     """Quadratic ridge on compact features; its penalty minimises the exact leave-one-out error."""
 
@@ -274,6 +302,8 @@ def from_settings(settings: Mapping[str, Any]) -> Residual:
     kind = settings["kind"]
     if kind == "offset":
         return OffsetResidual()
+    if kind == "law":
+        return NoResidual()
     if kind == "ridge":
         return RidgeResidual(float(settings["penalty"]))
     if kind == "gp":

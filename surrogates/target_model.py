@@ -16,7 +16,7 @@ from surrogates.regressors import BlendResidual, from_settings
 from surrogates.splits import group_folds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +32,7 @@ LARGEST = float(np.log(1e9))
 LOWEST = {"latency_cycles": 1.0, "initiation_interval": 1.0}  # of the other targets 0
 COUNTED = ("dsp", "bram_18k", "initiation_interval")  # follow from the description but for a few pruned multipliers
 CONFIRMED = 0.1  # a closed form is the model where nine tenths of the records are within so much of it, log scale
-BLEND, CLOSED_FORM = "ensemble", "closed form"
+BLEND, CLOSED_FORM, LAW = "ensemble", "closed form", "law"
 SPREADS = 1.645  # from the centre to the end of a 90 % interval of a normal distribution, in standard deviations
 FORMULA = Calibration(0.0, SPREADS, 0)  # of what follows a closed form
 _PLAIN = ("target", "floor_holds", "spread", "exact", "learner", "error")
@@ -105,7 +105,13 @@ class TargetModel:
     error: float | None = None
 
     @classmethod
-    def fit(cls, data: TrainingSet, target: str, learners: Callable[[int], Mapping[str, Residual]]) -> TargetModel:
+    def fit(
+        cls,
+        data: TrainingSet,
+        target: str,
+        learners: Callable[[int], Mapping[str, Residual]],
+        foreseen: Sequence[float] = (),
+    ) -> TargetModel:
         """Fit law, residual and calibration; `learners` makes unfitted residuals for a number of records.
 
         Of several learners, folds of held-out architectures choose one, or their blend (`chosen`).
@@ -133,12 +139,15 @@ class TargetModel:
         law = chosen_law(data, target)
         _fit_residuals(law, data, target, residuals.values())
         held_out = _held_out(law, data, target, residuals)
-        if len(residuals) > 1:
-            held_out[BLEND] = HeldOut.blend(held_out.values())
-            residuals = {**residuals, BLEND: BlendResidual(tuple(residuals.values()))}
+        if len(residuals) > 1:  # the law alone is no part of the blend, but may be the better choice
+            held_out[BLEND] = HeldOut.blend(found for name, found in held_out.items() if name != LAW)
+            parts = tuple(residual for name, residual in residuals.items() if name != LAW)
+            residuals = {**residuals, BLEND: BlendResidual(parts)}
         name = chosen(held_out, data.weights)
         found = held_out[name]
-        calibration = Calibration.from_held_out(found.errors, found.stds, data.weights, data.groups)
+        calibration = Calibration.from_held_out(
+            found.errors, found.stds, data.weights, data.groups, foreseen=foreseen
+        )
         return cls(target, domain, law, residuals[name], calibration, floor_holds, spread, exact, name, found.error)
 
     def settings(self) -> dict[str, Any]:

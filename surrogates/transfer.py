@@ -21,7 +21,7 @@ from surrogates.correction import Correction
 from surrogates.errors import NotFittedError
 from surrogates.estimators import DEFAULT, check_tool, ordered_records, source_of, unfitted_learners
 from surrogates.estimators import SCHEMA as ESTIMATORS_SCHEMA
-from surrogates.prediction import Prediction, Surrogate
+from surrogates.prediction import Prediction, Surrogate, joined
 from surrogates.records import TARGETS, Stage, records_digest
 from surrogates.target_model import LARGEST, LOWEST, TargetModel
 from surrogates.training_set import Described, TrainingSet
@@ -29,6 +29,7 @@ from surrogates.training_set import Described, TrainingSet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from surrogates.prediction import Foreseen
     from surrogates.records import SynthesisRecord
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
@@ -53,9 +54,16 @@ class TransferSurrogate:
     """
 
     def __init__(
-        self, base: Surrogate, known: HardwareTarget, *, seed: int = 0, stage: Stage = Stage.SYNTHESISED
+        self,
+        base: Surrogate,
+        known: HardwareTarget,
+        *,
+        seed: int = 0,
+        stage: Stage = Stage.SYNTHESISED,
+        foreseen: Foreseen | None = None,
     ) -> None:
         self.base, self.known, self.seed, self.stage = base, known, seed, stage
+        self.foreseen: Foreseen = foreseen or {}
         self._fitted: _Fitted | None = None
 
     @property
@@ -73,9 +81,10 @@ class TransferSurrogate:
         own = {name: model.learner for name, model in fitted.alone.items()}
         return {**self.base.learners, **own, **dict.fromkeys(fitted.corrections, "transfer")}
 
-    def fresh(self) -> Self:
-        """An unfitted surrogate with the same base."""
-        return type(self)(self.base, self.known, seed=self.seed, stage=self.stage)
+    def fresh(self, foreseen: Foreseen | None = None) -> Self:
+        """An unfitted surrogate with the same base, and more scores of predictions (`Prediction.scores`)."""
+        known = joined(self.foreseen, foreseen or {})
+        return type(self)(self.base, self.known, seed=self.seed, stage=self.stage, foreseen=known)
 
     def fit(self, records: Sequence[SynthesisRecord], weights: Floats | None = None) -> Self:
         """Learn the correction afresh from records of one stage and tool; raises as `ResidualSurrogate.fit` does."""
@@ -94,8 +103,9 @@ class TransferSurrogate:
                 if np.array_equal(truth, base.mean[name]):
                     continue  # there is nothing to correct
                 logs = np.log1p(base.mean[name]), np.log1p(truth)
-                correction = Correction.fit(*logs, data.features, mass, data.groups)
-                model = TargetModel.fit(data, name, learners)
+                foreseen = self.foreseen.get(name, ())
+                correction = Correction.fit(*logs, data.features, mass, data.groups, foreseen)
+                model = TargetModel.fit(data, name, learners, foreseen)
                 if _errs_less(model.error, correction.error, known=tool == self.known.tool):
                     alone[name] = model
                 else:
@@ -105,6 +115,7 @@ class TransferSurrogate:
             "known": self.known.to_dict(),
             "schema": [SCHEMA, ESTIMATORS_SCHEMA],
             "seed": self.seed,
+            "foreseen": {name: list(scores) for name, scores in self.foreseen.items()},
             "stage": self.stage.label,
             "records": records_digest(ordered),
             "weights": [round(float(weight), 12) for weight in mass],

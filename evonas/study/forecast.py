@@ -152,7 +152,7 @@ class Forecast:
         """Bring back the surrogate that `event` put in force. Raises `StudyMismatchError` if it comes out otherwise."""
         new = synthesised_records(state, event.generation)
         if new:
-            self._surrogate = self.fresh().fit(self.training_set(new))
+            self._surrogate = self.fresh().fresh(event.summary.get("foreseen")).fit(self.training_set(new))
         if self.version != event.surrogate_version:
             raise StudyMismatchError(
                 f"the surrogate comes out as {self.version}, the log says {event.surrogate_version}; "

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from surrogates import HardwareTarget, ModelSpec, SynthesisRecord
+    from surrogates.prediction import Foreseen
 
 
 class InstantSurrogate:
@@ -22,13 +23,14 @@ class InstantSurrogate:
     def __init__(self) -> None:
         self.records: tuple[SynthesisRecord, ...] = ()
         self.version = "unfitted"
+        self.foreseen: Foreseen = {}
         self._factor = 1.0
 
     @property
     def learners(self) -> dict[str, str]:
         return dict.fromkeys(TARGETS, "ratio")
 
-    def fresh(self) -> InstantSurrogate:
+    def fresh(self, foreseen: Foreseen | None = None) -> InstantSurrogate:
         return InstantSurrogate()
 
     def fit(self, records: Sequence[SynthesisRecord], weights: Any = None) -> Self:

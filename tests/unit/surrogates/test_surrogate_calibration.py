@@ -32,6 +32,22 @@ def test_scores_of_independent_groups_cover_what_they_promise(n_groups):
     assert 0.88 <= np.mean(inside) <= 0.97  # 20,000 points, standard error below 0.01
 
 
+def test_scores_of_a_search_widen_an_interval_and_never_narrow_it():
+    rng = np.random.default_rng(2)
+    errors, stds = rng.standard_normal(60), np.ones(60)
+    names = [str(row) for row in range(60)]
+
+    def factor(foreseen):
+        return Calibration.from_held_out(errors, stds, np.ones(60), names, foreseen=foreseen).factor
+
+    plain = factor(())
+    assert factor([0.0] * 5) == plain
+    assert factor([5.0] * 5) == 5.0  # half of all is there
+    assert plain <= factor([1.0] * 9 + [5.0]) < 5.0  # a twentieth of all is not beyond a tenth
+    wrong = factor(np.abs(3 * rng.standard_normal(400)))
+    assert 1.8 * plain < wrong < 3.2 * plain
+
+
 def test_bias_is_measured_and_corrected():
     rng = np.random.default_rng(1)
     errors = 0.3 + 0.05 * rng.standard_normal(100)

@@ -29,8 +29,14 @@ class Wrapped:
     def learners(self):
         return self.inner.learners
 
-    def fresh(self):
-        return type(self)()
+    @property
+    def foreseen(self):
+        return self.inner.foreseen
+
+    def fresh(self, foreseen=None):
+        made = type(self)()
+        made.inner = self.inner.fresh(foreseen)
+        return made
 
     def fit(self, records, weights=None):
         self.inner.fit(records, weights)
@@ -162,6 +168,34 @@ class Explodes(Wrapped):
         return changed(super().predict(specs, target), "upper", lambda a: a * 1e6)
 
 
+class Forgetful(Wrapped):
+    def fresh(self, foreseen=None):
+        return type(self)()
+
+
+class StartsAgain(Wrapped):
+    def fresh(self, foreseen=None):
+        made = type(self)()
+        made.inner = ResidualSurrogate("ridge", foreseen=foreseen)
+        return made
+
+
+class Unmoved(Wrapped):
+    def fit(self, records, weights=None):
+        self.blind = ResidualSurrogate("ridge").fit(records, weights)
+        return super().fit(records, weights)
+
+    def predict(self, specs, target):
+        found = super().predict(specs, target)
+        return dataclasses.replace(self.blind.predict(specs, target), version=found.version)
+
+
+class Drags(Wrapped):
+    def predict(self, specs, target):
+        found = super().predict(specs, target)
+        return changed(found, "mean", lambda a: a * 0.99 if self.foreseen else a)
+
+
 def test_a_good_one():
     surrogate = Wrapped()
     check_surrogate(surrogate, RECORDS)
@@ -190,6 +224,10 @@ def test_a_good_one():
         (Remembers, "fit forgets"),
         (Flat, "more bits cost more"),
         (Explodes, "however large"),
+        (Forgetful, "keeps the scores"),
+        (StartsAgain, "adds scores"),
+        (Unmoved, "widen the intervals"),
+        (Drags, "do not move a prediction"),
     ],
 )
 def test_a_broken_promise_is_named(surrogate, promise):

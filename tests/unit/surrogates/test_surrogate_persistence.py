@@ -22,7 +22,7 @@ WEIGHTS = np.linspace(0.1, 2.0, 25)
 )
 def test_round_trip(tmp_path, name, kind, reuse):
     records = synthetic_records(25, np.random.default_rng(0), reuse=reuse)
-    saved = fit_surrogate(records, kind, weights=WEIGHTS, seed=3)
+    saved = ResidualSurrogate(kind, seed=3, foreseen={"lut": (0.5, 4.0)}).fit(records, WEIGHTS)
     save_surrogate(saved, tmp_path / name)
     loaded = load_surrogate(tmp_path / name)
     assert (loaded.learners, loaded.settings) == (saved.learners, saved.settings)

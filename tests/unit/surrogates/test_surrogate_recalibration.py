@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes.records import synthetic_records
 
-from surrogates import TARGETS, Prediction, SurrogateError, fit_surrogate, recalibrate
+from surrogates import TARGETS, Prediction, SurrogateError, fit_surrogate, predict_records, recalibrate
 from surrogates.acquisition import REASONS
 
 RNG = np.random.default_rng(0)
@@ -19,7 +19,7 @@ RENEWED, SUMMARY = recalibrate(SURROGATE, OLD, NEW, ROLES)
 
 def test_the_new_surrogate_has_learnt_from_both_and_the_old_one_is_untouched():
     assert len(RENEWED.records) == len(OLD) + len(NEW)
-    assert RENEWED.version == fit_surrogate([*OLD, *NEW], "ridge").version == SUMMARY.version_after
+    assert RENEWED.version == SURROGATE.fresh(SUMMARY.foreseen).fit([*OLD, *NEW]).version == SUMMARY.version_after
     assert SURROGATE.version == fit_surrogate(OLD, "ridge").version == SUMMARY.version_before
     assert (SUMMARY.data_before, SUMMARY.data_after) == (SURROGATE.data_digest, RENEWED.data_digest)
     assert (SUMMARY.n_old, SUMMARY.n_new) == (40, 24)
@@ -47,8 +47,9 @@ class Parrot:
 
     version = "parrot"
     learners: ClassVar = {}
+    foreseen: ClassVar = {}
 
-    def fresh(self):
+    def fresh(self, foreseen=None):
         return Parrot()
 
     def fit(self, records, weights=None):
@@ -77,6 +78,21 @@ def test_the_error_after_is_on_records_left_out_with_their_siblings():
         assert part["all"]["lut"].coverage == 0.0
     assert "cross-validation" in summary.after_method
     assert renewed.weights == [1.0] * len(old) + [3.0] * 48
+
+
+def test_predictions_that_were_wrong_are_remembered_from_one_recalibration_to_the_next():
+    scores = predict_records(SURROGATE, NEW).scores(NEW)
+    assert SUMMARY.foreseen == RENEWED.foreseen == scores
+    assert len(scores["lut"]) == len(NEW)
+    truth, found = np.array([r.lut for r in NEW]), predict_records(SURROGATE, NEW)
+    by_hand = np.abs(np.log1p(truth) - np.log1p(found.mean["lut"])) / found.log_std["lut"]
+    assert np.allclose(scores["lut"], np.sort(by_hand), atol=1e-6)
+    more = [dataclasses.replace(r, spec=dataclasses.replace(r.spec, input_bits=5), lut=3 * r.lut) for r in NEW[:6]]
+    renewed, summary = recalibrate(RENEWED, [*OLD, *NEW], more, ROLES[:6])
+    assert len(summary.foreseen["lut"]) == len(NEW) + 6
+    assert renewed.foreseen == summary.foreseen
+    again = SURROGATE.fresh(summary.to_dict()["foreseen"]).fit(renewed.records, renewed.weights)
+    assert again.version == renewed.version  # what a log holds is enough
 
 
 def test_plain_data():
