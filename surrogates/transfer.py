@@ -42,6 +42,7 @@ SCHEMA = 1
 class _Fitted:
     version: str
     tool: str
+    records: tuple[SynthesisRecord, ...]
     corrections: dict[str, Correction]
     alone: dict[str, TargetModel]
 
@@ -70,6 +71,11 @@ class TransferSurrogate:
     def version(self) -> str:
         """Digest of the base's version, schema, records and their weights. Raises `NotFittedError` before `fit`."""
         return self._need().version
+
+    @property
+    def records(self) -> tuple[SynthesisRecord, ...]:
+        """The records of the new target, in the order of the fit."""
+        return self._need().records
 
     @property
     def learners(self) -> dict[str, str]:
@@ -121,7 +127,7 @@ class TransferSurrogate:
             "weights": [round(float(weight), 12) for weight in mass],
         }
         version = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        self._fitted = _Fitted(version, tool, corrections, alone)
+        self._fitted = _Fitted(version, tool, ordered, corrections, alone)
         return self
 
     def predict(self, specs: Sequence[ModelSpec], target: HardwareTarget) -> Prediction:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from surrogates.dataset import FailedSynthesis
     from surrogates.effort import EffortPrediction, SynthesisEffort
     from surrogates.estimators import ResidualSurrogate
+    from surrogates.transfer import TransferSurrogate
+
+    StudySurrogate = ResidualSurrogate | TransferSurrogate
 
 # how a synthesis can end because of what is synthesised
 OF_THE_NETWORK = frozenset(
@@ -43,7 +46,8 @@ class Forecast:
         self._kind = config.surrogate.estimator
         self._start = self._read(config)
         self.data_digest = records_digest(self._start)
-        self._surrogate = self._first(config)
+        self._started = self._first(config)
+        self._surrogate: StudySurrogate = self._started
         self._effort: tuple[int, SynthesisEffort | None] | None = None  # after so many syntheses
 
     def _read(self, config: StudyConfig) -> list[SynthesisRecord]:
@@ -65,12 +69,25 @@ class Forecast:
     def _first(self, config: StudyConfig) -> ResidualSurrogate:
         from surrogates import start_surrogate
 
-        unfitted = self.fresh()
+        unfitted = self._unfitted()
         shipped = config.surrogate.start_records is None
         return start_surrogate(unfitted.kind) if shipped else unfitted.fit(self._start)
 
-    def fresh(self) -> ResidualSurrogate:
-        """An unfitted surrogate of the configured kind; its seed is that of the one that comes with the package."""
+    def fresh(self, tool: str) -> StudySurrogate:
+        """An unfitted surrogate for records of a tool.
+
+        For another tool than that of the start records it corrects the surrogate that the study starts with, which
+        helps as long as records are few, and leaves it where they speak for themselves (`surrogates.transfer`).
+        """
+        from surrogates.transfer import TransferSurrogate
+
+        if not self._start or tool == self._start[0].target.tool:
+            return self._unfitted()
+        known = dataclasses.replace(self._target, tool=self._start[0].target.tool)
+        return TransferSurrogate(self._started, known)
+
+    def _unfitted(self) -> ResidualSurrogate:
+        """Of the configured kind; its seed is that of the one that comes with the package."""
         from surrogates.estimators import DEFAULT, KINDS, ResidualSurrogate
 
         kind: Any = DEFAULT if self._kind == "default" else self._kind
@@ -79,7 +96,7 @@ class Forecast:
         return ResidualSurrogate(kind)
 
     @property
-    def surrogate(self) -> ResidualSurrogate:
+    def surrogate(self) -> StudySurrogate:
         """The surrogate in force."""
         return self._surrogate
 
@@ -144,7 +161,7 @@ class Forecast:
         tools = {tool} if tool else {r.target.tool for r in new}
         return [*(r for r in self._start if r.target.tool in tools), *new]
 
-    def adopt(self, surrogate: ResidualSurrogate) -> None:
+    def adopt(self, surrogate: StudySurrogate) -> None:
         """Put a refitted surrogate in force."""
         self._surrogate = surrogate
 
@@ -152,7 +169,8 @@ class Forecast:
         """Bring back the surrogate that `event` put in force. Raises `StudyMismatchError` if it comes out otherwise."""
         new = synthesised_records(state, event.generation)
         if new:
-            self._surrogate = self.fresh().fresh(event.summary.get("foreseen")).fit(self.training_set(new))
+            unfitted = self.fresh(new[-1].target.tool).fresh(event.summary.get("foreseen"))
+            self._surrogate = unfitted.fit(self.training_set(new))
         if self.version != event.surrogate_version:
             raise StudyMismatchError(
                 f"the surrogate comes out as {self.version}, the log says {event.surrogate_version}; "

@@ -251,8 +251,9 @@ class Recalibration:
 
         forecast = self._study.forecast
         self._study.workers.progress(Progress("refit", 0, 1))
-        if fresh[0].target.tool != forecast.target.tool:  # the first records of another tool: nothing to compare with
-            forecast.adopt(forecast.fresh().fit(forecast.training_set(fresh)))
+        tool = fresh[0].target.tool
+        if tool != forecast.target.tool:  # the first records of another tool: nothing to compare with
+            forecast.adopt(forecast.fresh(tool).fit(forecast.training_set(fresh)))
             return {}
         known = forecast.training_set(earlier, tool=fresh[0].target.tool)
         surrogate, summary = recalibrate(forecast.surrogate, known, fresh, roles)

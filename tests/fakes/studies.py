@@ -100,7 +100,7 @@ def install(setattr_: Callable[..., None], backend: InstantBackend, *, training:
         return backend
 
     setattr_(evonas.synthesis, "choose", choose)
-    setattr_(evonas.study.forecast.Forecast, "fresh", lambda _self: InstantSurrogate())
+    setattr_(evonas.study.forecast.Forecast, "_unfitted", lambda _self: InstantSurrogate())
     if training:
         setattr_(evonas.study.training, "train_stack", instant_stack)
 

@@ -13,7 +13,7 @@ from fakes.studies import instant_stack
 import evonas.study.training
 from evonas.errors import FailureKind
 from evonas.study.study import Study
-from surrogates import Stage
+from surrogates import Stage, TransferSurrogate
 
 FAKE = Path(__file__).parents[2] / "fakes" / "vitis" / "vitis-run"
 
@@ -51,6 +51,7 @@ def test_vitis_is_taken_where_it_is_installed(vitis, configured, task, tmp_path)
     assert study.front(Stage.SYNTHESISED)
     # the surrogate learns from Vitis alone: records of two tools never train one model
     assert {r.target.tool for r in study.forecast.surrogate.records} == {"vitis"}
+    assert isinstance(study.forecast.surrogate, TransferSurrogate)  # of what the open tools have taught
     with Study.resume(tmp_path / "s", task=task) as again:
         assert again.forecast.version == study.forecast.version
 
