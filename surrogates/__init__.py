@@ -21,6 +21,7 @@ from surrogates.records import TARGETS, Stage, SynthesisRecord, read_records, wr
 from surrogates.spec import HardwareTarget, ModelSpec
 
 if TYPE_CHECKING:
+    from surrogates._sklearn import ResidualRegressor
     from surrogates.acquisition import Pick, Shares, choose
     from surrogates.analytic import AnalyticCost, analytic_costs
     from surrogates.calibration import Drift, drift
@@ -51,6 +52,7 @@ __all__ = [
     "Pick",
     "Prediction",
     "RecalibrationSummary",
+    "ResidualRegressor",
     "ResidualSurrogate",
     "Shares",
     "SpecError",
@@ -82,6 +84,7 @@ __all__ = [
 PACKAGE = "evonas"  # tells this package from an unrelated one of the same name
 
 _HOMES = {
+    "_sklearn": ("ResidualRegressor",),
     "acquisition": ("Pick", "Shares", "choose"),
     "analytic": ("AnalyticCost", "analytic_costs"),
     "calibration": ("Drift", "drift"),

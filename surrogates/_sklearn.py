@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from surrogates.forest import Forest, Tree
 
@@ -48,3 +50,51 @@ def _plain(tree: Any) -> Tree:
     left, right = (np.where(leaf, own, below) for below in (tree.children_left, tree.children_right))
     feature = np.where(leaf, 0, tree.feature)
     return Tree(feature, np.array(tree.threshold), left, right, np.array(tree.value[:, 0, 0]))
+
+
+@final
+class ResidualRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A learner of `surrogates.regressors` for scikit-learn's tools: any numbers X (n, p) and targets y (n,).
+
+    `kind` is "gp", "ridge", "trees" or "ensemble", their mean. The smooth ones read the first columns of X alone, as
+    many as `surrogates.feature_matrix` has compact ones. Weights are relative, so that a row of weight two is not quite
+    two rows; one that weighs nothing is left out. Passes `sklearn.utils.estimator_checks.check_estimator` but for that.
+
+    >>> X, y = feature_matrix(specs, HardwareTarget()), np.log1p(luts)        # doctest: +SKIP
+    >>> cross_val_score(ResidualRegressor("gp"), X, y, groups=architectures)  # doctest: +SKIP
+    """
+
+    def __init__(self, kind: str = "ensemble", *, seed: int = 0) -> None:
+        self.kind = kind
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from rows of finite numbers. Raises `ValueError` for others, or another kind."""
+        from surrogates.estimators import unfitted_learners
+        from surrogates.regressors import MIN_LEARNED
+
+        kinds = ("gp", "ridge", "trees", "ensemble")
+        if self.kind not in kinds:
+            raise ValueError(f"kind = {self.kind!r}: must be one of {', '.join(kinds)}")
+        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        mass = np.ones(len(y))
+        if sample_weight is not None:
+            mass = check_array(sample_weight, ensure_2d=False, ensure_non_negative=True, input_name="sample_weight")
+        if mass.shape != y.shape:
+            raise ValueError(f"sample_weight has shape {mass.shape}, must have {y.shape}: one weight for each row")
+        X, y, mass = X[mass > 0], y[mass > 0], mass[mass > 0]
+        if len(y) == 0:
+            raise ValueError("sample_weight: every weight is zero; give some rows a positive one")
+        self.centre_ = float(np.average(y, weights=mass))
+        self.scale_ = float(np.sqrt(np.average((y - self.centre_) ** 2, weights=mass))) or 1.0
+        (self.learner_,) = unfitted_learners(self.kind, self.seed, max(len(y), MIN_LEARNED)).values()  # type: ignore[arg-type]
+        self.learner_.fit(X, (y - self.centre_) / self.scale_, mass)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Means (m,), and with `return_std` standard deviations (m,) as well."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        mean, std = self.learner_.predict(X)
+        found = self.centre_ + self.scale_ * mean
+        return (found, self.scale_ * std) if return_std else found

@@ -83,7 +83,7 @@ class ResidualSurrogate:
         self.kind: Kind = kind
         self.seed = seed
         self.stage = stage
-        self.foreseen: Foreseen = foreseen or {}
+        self.foreseen: Foreseen = {} if foreseen is None else foreseen
         self._fitted: _Fitted | None = None
 
     @property
@@ -91,6 +91,15 @@ class ResidualSurrogate:
         """What, with the records, determines every prediction; plain data."""
         foreseen = {name: list(scores) for name, scores in self.foreseen.items()}
         return {"kind": self.kind, "seed": self.seed, "stage": self.stage.label, "foreseen": foreseen}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 (scikit-learn's interface)
+        """What the constructor was given, as scikit-learn's estimators have it."""
+        return {"kind": self.kind, "seed": self.seed, "stage": self.stage, "foreseen": self.foreseen}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change what the constructor was given, for the next fit. Raises `SurrogateError` for an unknown name."""
+        self.__dict__.update(vars(type(self)(**changed_params(self.get_params(), params))) | {"_fitted": self._fitted})
+        return self
 
     @property
     def version(self) -> str:
@@ -236,6 +245,14 @@ def predict_records(surrogate: Surrogate, records: Sequence[SynthesisRecord]) ->
                 columns[field][name][rows] = getattr(part, field)[name]
     mean, std, log_std, lower, upper = (columns[field] for field in fields)
     return Prediction(mean, std, log_std, lower, upper, surrogate.version)
+
+
+def changed_params(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """`known` with what is `wanted`. Raises `SurrogateError` for a name that is not known."""
+    strange = sorted(set(wanted) - set(known))
+    if strange:
+        raise SurrogateError(f"{', '.join(strange)}: no such parameter; there are {', '.join(known)}")
+    return {**known, **wanted}
 
 
 def check_tool(target: HardwareTarget, known: str) -> None:

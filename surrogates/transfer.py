@@ -13,13 +13,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
 from surrogates.correction import Correction
 from surrogates.errors import NotFittedError
-from surrogates.estimators import DEFAULT, check_tool, ordered_records, source_of, unfitted_learners
+from surrogates.estimators import DEFAULT, changed_params, check_tool, ordered_records, source_of, unfitted_learners
 from surrogates.estimators import SCHEMA as ESTIMATORS_SCHEMA
 from surrogates.prediction import Prediction, Surrogate, joined
 from surrogates.records import TARGETS, Stage, records_digest
@@ -64,8 +64,22 @@ class TransferSurrogate:
         foreseen: Foreseen | None = None,
     ) -> None:
         self.base, self.known, self.seed, self.stage = base, known, seed, stage
-        self.foreseen: Foreseen = foreseen or {}
+        self.foreseen: Foreseen = {} if foreseen is None else foreseen
         self._fitted: _Fitted | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 (scikit-learn's interface)
+        """What the constructor was given, as scikit-learn's estimators have it."""
+        names = ("base", "known", "seed", "stage", "foreseen")
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change what the constructor was given, for the next fit. Raises `SurrogateError` for an unknown name."""
+        self.__dict__.update(vars(type(self)(**changed_params(self.get_params(), params))) | {"_fitted": self._fitted})
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """Unfitted, but with the base as it is: a base that has learnt nothing is of no use."""
+        return self.fresh()
 
     @property
     def version(self) -> str:
