@@ -42,7 +42,7 @@ class Recipe:
 def train_member(
     tables: Sequence[GraphTable],
     truth: Floats,
-    weights: Floats,
+    weights: Sequence[Floats],
     recipe: Recipe,
     seed: int,
     progress: Callable[[int, float], None] = lambda _epoch, _loss: None,
@@ -50,7 +50,8 @@ def train_member(
     """A member of a `LayerGraph`.
 
     `tables` lay the same n networks out in different ways (weights known or not), of which each step takes one; `truth`
-    (n, 3) are LUTs, flip-flops and cycles, NaN where they are not known; `weights` (n,) are relative.
+    (n, 3) are LUTs, flip-flops and cycles, NaN where they are not known; `weights` (n,) are relative, for each table,
+    and zero for networks that it tells nothing of.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -64,8 +65,13 @@ def train_member(
         order = rng.permutation(len(truth))
         for first in range(0, len(order), recipe.batch):
             chosen = np.sort(order[first : first + recipe.batch])
-            batch = _Batch.of(tables[int(rng.integers(len(tables)))].select(chosen))
-            loss = _loss(held, batch, *(torch.from_numpy(part[chosen]).float() for part in (truth, weights)))
+            way = int(rng.integers(len(tables)))
+            chosen = chosen[weights[way][chosen] > 0]
+            if len(chosen) == 0:
+                rates.step()
+                continue
+            batch = _Batch.of(tables[way].select(chosen))
+            loss = _loss(held, batch, *(torch.from_numpy(part[chosen]).float() for part in (truth, weights[way])))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(learnt, 1.0)

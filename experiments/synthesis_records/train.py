@@ -38,11 +38,15 @@ def laid_out(records: list[SynthesisRecord], *, known: bool) -> GraphTable:
     return GraphTable.of([r.spec for r in records], [r.target for r in records], weights, stages)
 
 
-def trained(records: list[SynthesisRecord], recipe: Recipe, members: int) -> LayerGraph:
-    """Members from different seeds; each sees every network both with its weights and by its description alone."""
+def taught(records: list[SynthesisRecord], trained: list[bool], recipe: Recipe, members: int) -> LayerGraph:
+    """Members from different seeds; each sees every network with its weights, and the trained ones without as well.
+
+    What random weights leave of a network is a matter of their scale, which no description says.
+    """
     tables = [laid_out(records, known=known) for known in (True, False)]
     rows = [[r.lut, np.nan if r.ff is None else r.ff, r.latency_cycles] for r in records]
     weights = np.array([SYNTHESISED_WEIGHT if r.stage.label == "synthesised" else 1.0 for r in records])
+    both = [weights, weights * np.array(trained)]
     found = []
     with Progress() as progress:
         for seed in range(members):
@@ -51,7 +55,7 @@ def trained(records: list[SynthesisRecord], recipe: Recipe, members: int) -> Lay
             def told(epoch: int, loss: float, bar: object = bar, seed: int = seed) -> None:
                 progress.update(bar, completed=epoch, description=f"member {seed + 1}, loss {loss:.3f}")  # type: ignore[arg-type]
 
-            found.append(train_member(tables, np.array(rows, np.float64), weights, recipe, seed, told))
+            found.append(train_member(tables, np.array(rows, np.float64), both, recipe, seed, told))
     return LayerGraph(tuple(found))
 
 
@@ -64,11 +68,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args()
     started = {record.spec.topology for record in start_records()}
-    held = [r for r in read_columns(options.records).records if part_of(r.spec) == "training"]
-    records = [r for r in held if r.spec.topology not in started]
-    graph = trained(records, Recipe(epochs=options.epochs), options.members)
+    dataset = read_columns(options.records)
+    held = [r for r in dataset.records if part_of(r.spec) == "training" and r.spec.topology not in started]
+    trained = [dataset.origin(record.spec).weights == "trained" for record in held]
+    graph = taught(held, trained, Recipe(epochs=options.epochs), options.members)
     graph.save(options.to)
-    print(f"{options.to}: {graph.digest}, {len(records)} records, {options.to.stat().st_size:,} bytes")
+    print(f"{options.to}: {graph.digest}, {len(held)} records, {options.to.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ SURROGATE = "surrogate.json.gz"  # of the default kind, fitted on `start_records
 
 
 def start_records() -> list[SynthesisRecord]:
-    """The synthesised networks that studies start from: dense ones, and the calibration part of `shipped_dataset`.
+    """The trained networks that studies start from: dense ones, and those of `shipped_dataset`'s calibration part.
 
     The layer-graph network has seen none of them (`surrogates.splits.part_of`), so that what it gets wrong here is what
     it gets wrong on new architectures. Raises `SurrogateError` if the installation lacks a file.
@@ -29,7 +29,7 @@ def start_records() -> list[SynthesisRecord]:
 
     with as_file(_found(RECORDS)) as path:
         records = read_records(path)
-    held = shipped_dataset([Stage.SYNTHESISED]).records
+    held = shipped_dataset([Stage.SYNTHESISED]).of(Stage.SYNTHESISED, weights="trained")
     return [*records, *(record for record in held if part_of(record.spec) == "calibration")]
 
 

@@ -2,10 +2,10 @@
 
     python experiments/benchmarks/surrogates/own.py [--studies DIR ...]
 
-The test part of the data set that the package ships, all families; with --studies also the networks that these studies
-have synthesised, which are trained and chosen. Peers are regressors that people use, on the features of the same
-records: those that the surrogate of studies starts from and, as they have no layer-graph network that has seen it, the
-training part as well.
+The trained networks of the test part of the data set that the package ships, all families; with --studies also the
+networks that these studies have synthesised, which are trained and chosen. Peers are regressors that people use, on the
+features of the same records: those that the surrogate of studies starts from and, as they have no layer-graph network
+that has seen it, the training part as well.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=Path, nargs="*", default=[], metavar="DIR")
     options = parser.parse_args()
-    held = shipped_dataset([Stage.SYNTHESISED]).records
+    held = shipped_dataset([Stage.SYNTHESISED]).of(Stage.SYNTHESISED, weights="trained")
     parts = {name: [r for r in held if part_of(r.spec) == name] for name in ("training", "test")}
     train = [*start_records(), *parts["training"]]
     print(f"start surrogate: {start_surrogate().learners}")

@@ -118,8 +118,10 @@ def test_architectures_are_in_one_part_whatever_their_bits():
 
 
 def test_studies_start_from_the_calibration_part_and_dense_networks():
-    held = [r for r in shipped_dataset([Stage.SYNTHESISED]).records if part_of(r.spec) == "calibration"]
+    dataset = shipped_dataset()
+    held = [r for r in dataset.of(Stage.SYNTHESISED, weights="trained") if part_of(r.spec) == "calibration"]
     started = start_records()
+    assert not set(started) & set(dataset.of(Stage.SYNTHESISED, weights="random"))
     assert held
     assert set(held) < set(started)
     assert all(r.stage is Stage.SYNTHESISED for r in started)

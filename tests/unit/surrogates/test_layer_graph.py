@@ -101,7 +101,7 @@ def test_training_learns_what_it_is_shown():
     losses = []
     made = [
         torch_door.train_member(
-            [table], truth, np.ones(len(specs)), recipe, 3, progress=lambda _epoch, loss: losses.append(loss)
+            [table], truth, [np.ones(len(specs))], recipe, 3, progress=lambda _epoch, loss: losses.append(loss)
         )
         for _ in range(2)
     ]
