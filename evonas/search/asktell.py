@@ -78,18 +78,29 @@ class AskTell(ABC):
         """The survivors; all have losses."""
         return self._survivors
 
-    def ask(self) -> NDArray[np.int64]:
+    def ask(self, n: int | None = None) -> NDArray[np.int64]:
         """The next candidates (n, n_genes), none of them asked before; see `SearchAlgorithm.ask`."""
         if self._asked:
             raise ProtocolError(f"ask called twice: tell what became of the {len(self._asked)} asked candidates first")
+        wanted = self.population_size if n is None else n
+        if wanted < 1:
+            raise ConfigurationError("n", n, "must be at least 1, or left out for the population size")
         found: dict[Genome, None] = {}  # an ordered set
-        self._collect(found, self._initial)
+        self._collect(found, self._initial, wanted)
         if self._survivors:
-            self._mate(found)
-        self._top_up(found)
+            self._mate(found, wanted)
+        self._top_up(found, wanted)
         self._asked = list(found)
         self._seen.update(self._asked)
         return np.array(self._asked, dtype=np.int64).reshape(len(self._asked), self.space.n_genes)
+
+    def select(self, genomes: Sequence[Genome]) -> None:
+        """Go on with some of the asked candidates alone; see `SearchAlgorithm.select`."""
+        kept = set(genomes)
+        if not genomes or list(genomes) != [genome for genome in self._asked if genome in kept]:
+            raise ProtocolError(f"select: expected some of the {len(self._asked)} asked candidates in their order")
+        self._seen.difference_update(set(self._asked) - kept)
+        self._asked = list(genomes)
 
     def tell(self, evaluated: Sequence[Evaluated]) -> None:
         """What became of the asked candidates; see `SearchAlgorithm.tell`."""
@@ -128,36 +139,36 @@ class AskTell(ABC):
             if len(one.violations) != self.n_constraints:
                 raise ProtocolError(f"{where}: expected {self.n_constraints} violations, got {one.violations}")
 
-    def _collect(self, found: dict[Genome, None], genomes: Iterable[Genome]) -> int:
-        """Add unseen genomes until the population is full; returns how many were added."""
+    def _collect(self, found: dict[Genome, None], genomes: Iterable[Genome], wanted: int) -> int:
+        """Add unseen genomes until there are as many as wanted; returns how many were added."""
         before = len(found)
         for genome in genomes:
-            if len(found) >= self.population_size:
+            if len(found) >= wanted:
                 break
             if genome not in self._seen:
                 found[genome] = None
         return len(found) - before
 
-    def _mate(self, found: dict[Genome, None]) -> None:
+    def _mate(self, found: dict[Genome, None], wanted: int) -> None:
         rng = stream(self.seed, "search", "variation", self._generation)
         for _ in range(MATING_ROUNDS):
-            missing = self.population_size - len(found)
+            missing = wanted - len(found)
             if missing <= 0:
                 break
-            self._collect(found, rows(self._offspring(missing, rng)))
+            self._collect(found, rows(self._offspring(missing, rng)), wanted)
 
-    def _top_up(self, found: dict[Genome, None]) -> None:
+    def _top_up(self, found: dict[Genome, None], wanted: int) -> None:
         """Fill with sampled genomes; walks through the space when sampling hardly meets unseen ones any more."""
         rng = stream(self.seed, "search", "sample", self._generation)
         fruitless = 0
-        while len(found) < self.population_size and len(self._seen) + len(found) < self.space.size:
+        while len(found) < wanted and len(self._seen) + len(found) < self.space.size:
             if fruitless < FRUITLESS_SAMPLES:
-                added = self._collect(found, rows(self.space.sample(self.population_size, rng)))
+                added = self._collect(found, rows(self.space.sample(wanted, rng)), wanted)
                 fruitless = 0 if added else fruitless + 1
                 continue
-            missing = self.population_size - len(found)
+            missing = wanted - len(found)
             unseen = (genome for genome in self.space.enumerate() if genome not in self._seen and genome not in found)
-            self._collect(found, list(islice(unseen, missing)))
+            self._collect(found, list(islice(unseen, missing)), wanted)
             break
 
 

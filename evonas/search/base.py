@@ -64,11 +64,19 @@ class SearchAlgorithm(Protocol):
     def generation(self) -> int:
         """Number of completed generations, that is of tells."""
 
-    def ask(self) -> NDArray[np.int64]:
+    def ask(self, n: int | None = None) -> NDArray[np.int64]:
         """The next candidates (n, n_genes): canonical, different from each other and from all asked before.
 
-        Fewer than the population size when the space runs out, and (0, n_genes) when nothing is left; an empty
-        answer is not told, and asking again gives it again. `ProtocolError` when a tell is due.
+        As many as the population has if `n` is not given. Fewer when the space runs out, and (0, n_genes) when nothing
+        is left; an empty answer is not told, and asking again gives it again. `ProtocolError` when a tell is due,
+        `ConfigurationError` for an `n` below 1.
+        """
+
+    def select(self, genomes: Sequence[tuple[int, ...]]) -> None:
+        """Go on with some of the asked candidates alone, in their order: only these will be told.
+
+        The others are as if they had never been asked, and can be asked again. `ProtocolError`, and nothing changes,
+        for others than asked ones or for none.
         """
 
     def tell(self, evaluated: Sequence[Evaluated]) -> None:
