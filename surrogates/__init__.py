@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from surrogates.analytic import AnalyticCost, analytic_costs
     from surrogates.calibration import Drift, drift
     from surrogates.checks import check_surrogate
+    from surrogates.error_surrogate import ErrorPrediction, ErrorSurrogate, MeasuredError
     from surrogates.errors import MixedRecordsError, NotFittedError, PersistenceError, SurrogateError
     from surrogates.estimators import ResidualSurrogate, fit_surrogate, predict_records
     from surrogates.features import feature_matrix, feature_names
@@ -42,8 +43,11 @@ __all__ = [
     "Accuracy",
     "AnalyticCost",
     "Drift",
+    "ErrorPrediction",
+    "ErrorSurrogate",
     "HardwareTarget",
     "LayerSpec",
+    "MeasuredError",
     "MixedRecordsError",
     "ModelSpec",
     "NotFittedError",
@@ -89,6 +93,7 @@ _HOMES = {
     "analytic": ("AnalyticCost", "analytic_costs"),
     "calibration": ("Drift", "drift"),
     "checks": ("check_surrogate",),
+    "error_surrogate": ("ErrorPrediction", "ErrorSurrogate", "MeasuredError"),
     "errors": ("MixedRecordsError", "NotFittedError", "PersistenceError", "SurrogateError"),
     "estimators": ("ResidualSurrogate", "fit_surrogate", "predict_records"),
     "features": ("feature_matrix", "feature_names"),

@@ -43,6 +43,11 @@ class HeldOut:
         """Mean absolute error, None where there is nothing."""
         return float(np.mean(np.abs(self.errors))) if len(self.truth) else None
 
+    @property
+    def rank_correlation(self) -> float | None:
+        """Spearman's, None where it is not defined."""
+        return spearman(self.truth, self.means)
+
 
 def chosen(held_out: Mapping[str, HeldOut], weights: Floats) -> str:
     """Name of the learner to take: the last, unless another is better on folds by error and no worse by rank.
@@ -59,7 +64,7 @@ def chosen(held_out: Mapping[str, HeldOut], weights: Floats) -> str:
         return float(np.average(np.abs(held_out[name].errors), weights=weights))
 
     def rank(name: str) -> float:
-        return spearman(held_out[name].truth, held_out[name].means) or 0.0
+        return held_out[name].rank_correlation or 0.0
 
     least = rank(default) - RANK_TOLERANCE
     better = [name for name in others if error(name) < BETTER * error(default) and rank(name) >= least]

@@ -1,7 +1,7 @@
 """Learners of what the layer law leaves over: log(1 + cost) minus its prediction, a small number about zero.
 
 All share one interface and are deterministic for a given order of rows and seed. The compact features come first in
-every feature matrix, so smooth learners take the first columns and trees take all.
+every feature matrix, so smooth learners take the first columns (`smooth` of them) and trees take all.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Residual(Protocol):
 
 @final
 class Standardiser:
-    """Compact columns scaled to zero mean and unit spread; columns that do not vary are dropped."""
+    """The first `smooth` columns scaled to zero mean and unit spread; columns that do not vary are dropped."""
 
-    def __init__(self, inputs: Floats) -> None:
-        compact = inputs[:, :_N_COMPACT]
+    def __init__(self, inputs: Floats, smooth: int = _N_COMPACT) -> None:
+        compact = inputs[:, :smooth]
         spread = compact.std(axis=0)
         self.columns = np.flatnonzero(spread > 1e-9)
         self.mean, self.spread = compact[:, self.columns].mean(axis=0), spread[self.columns]
@@ -134,8 +134,8 @@ class RidgeResidual:
 
     PENALTIES = tuple(10.0**power for power in range(-1, 5))
 
-    def __init__(self, penalty: float | None = None) -> None:
-        self.penalty = penalty
+    def __init__(self, penalty: float | None = None, smooth: int = _N_COMPACT) -> None:
+        self.penalty, self.smooth = penalty, smooth
 
     def _expand(self, inputs: Floats) -> Floats:
         scaled = self._scale(inputs)
@@ -144,7 +144,7 @@ class RidgeResidual:
 
     def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
         """Solve in the dual through one eigendecomposition shared by all penalties."""
-        self._scale = Standardiser(inputs)
+        self._scale = Standardiser(inputs, self.smooth)
         weight = weights / weights.mean()
         root = np.sqrt(weight)
         self._offset = float(np.average(targets, weights=weight))
@@ -176,23 +176,25 @@ class RidgeResidual:
 
     def twin(self) -> RidgeResidual:
         """Another with the same penalty."""
-        return RidgeResidual(self.penalty)
+        return RidgeResidual(self.penalty, self.smooth)
 
     def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
         """The fit with its penalty."""
         self.fit(inputs, targets, weights)
 
     def settings(self) -> dict[str, Any]:
-        """The penalty."""
-        return {"kind": "ridge", "penalty": self.penalty}
+        """The penalty, and how many columns it takes."""
+        return {"kind": "ridge", "penalty": self.penalty, "smooth": self.smooth}
 
 
 @final
 class GPResidual:
     """Gaussian process on compact features: falls back to the layer law, with a growing spread, far from data."""
 
-    def __init__(self, scale: Standardiser | None = None, kernel: Kernel | None = None) -> None:
-        self._scale, self._kernel = scale, kernel
+    def __init__(
+        self, scale: Standardiser | None = None, kernel: Kernel | None = None, smooth: int = _N_COMPACT
+    ) -> None:
+        self._scale, self._kernel, self.smooth = scale, kernel, smooth
         self._process: GaussianProcess | None = None
 
     def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
@@ -200,7 +202,7 @@ class GPResidual:
         from surrogates.gaussian_process import GaussianProcess, search_kernel
 
         if self._scale is None or self._kernel is None:
-            self._scale = Standardiser(inputs)
+            self._scale = Standardiser(inputs, self.smooth)
             self._kernel = search_kernel(self._scale(inputs), targets, weights)
         self._process = GaussianProcess(self._kernel, self._scale(inputs), targets, weights)
 
@@ -213,7 +215,7 @@ class GPResidual:
 
     def twin(self) -> GPResidual:
         """Another with the same length scales."""
-        return GPResidual(self._scale, self._kernel)
+        return GPResidual(self._scale, self._kernel, self.smooth)
 
     def condition(self, inputs: Floats, targets: Floats, weights: Floats) -> None:
         """The fit with its kernel."""
@@ -305,7 +307,8 @@ def from_settings(settings: Mapping[str, Any]) -> Residual:
     if kind == "law":
         return NoResidual()
     if kind == "ridge":
-        return RidgeResidual(float(settings["penalty"]))
+        # files of before had no other columns than the compact ones
+        return RidgeResidual(float(settings["penalty"]), int(settings.get("smooth", _N_COMPACT)))
     if kind == "gp":
         from surrogates.gaussian_process import Kernel
 

@@ -95,9 +95,9 @@ class StackedNetwork(nn.Module):
             result: Tensor = part(*inputs)
             return result
 
-        return self._walk(x, apply)
+        return self.walk(x, apply)
 
-    def _walk(self, x: Tensor, apply: Callable[[nn.Module, Sequence[Tensor], Sequence[int]], Tensor]) -> Tensor:
+    def walk(self, x: Tensor, apply: Callable[[nn.Module, Sequence[Tensor], Sequence[int]], Tensor]) -> Tensor:
         """Take inputs (P, batch, n_inputs) through all parts, each by `apply` on its arranged words or operands."""
         members, batch, _ = x.shape
         values = [x.reshape(members, batch, *self.room.input_shape)]
@@ -133,7 +133,7 @@ class StackedNetwork(nn.Module):
             scales.append(part.output_scale)
             return result
 
-        self._walk(x, apply)
+        self.walk(x, apply)
 
     def places(self, member: int) -> dict[str, Place]:
         """Where one member's numbers are in each tensor that training changes, by its name in `state_dict()`."""

@@ -49,7 +49,7 @@ class StackedOperation(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Results (P, batch, positions, channels) of quantised inputs of that form."""
-        result = self._join(inputs)
+        result = self.join(inputs)
         return self._quantised(result) if self.any_cast else result
 
     def _quantised(self, x: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ class StackedOperation(nn.Module):
         cut = quantise_activation(flat, self.output_scale, self.lowest, self.highest)
         return (cut if self.all_cast else torch.where(self.cast, cut, flat)).view_as(x)
 
-    def _join(self, inputs: Sequence[Tensor]) -> Tensor:
+    def join(self, inputs: Sequence[Tensor]) -> Tensor:
+        """What the operation makes of its operands, before anything is cut off."""
         x = inputs[0]
         members, batch, positions, channels = x.shape
         if self.kind in ("sum", "mean", "max"):
@@ -85,7 +86,7 @@ class StackedOperation(nn.Module):
     @torch.no_grad()
     def calibrate(self, inputs: Sequence[Tensor], scales: Sequence[Tensor]) -> Tensor:
         """Choose the binary point of the result from inputs with `scales` (P, 1, 1) steps per unit; return it."""
-        result = self._join(inputs)
+        result = self.join(inputs)
         exact = torch.stack(list(scales)).amax(dim=0) if self.kind != "matmul" else scales[0] * scales[1]
         if self.kind == "mean":
             exact = exact * 2.0 ** halvings(inputs[0].shape[2] // self.groups)
