@@ -162,6 +162,16 @@ def _default_objectives() -> tuple[ObjectiveConfig, ...]:
     return tuple(ObjectiveConfig(metric=m) for m in ("error", "latency_ns", "lut", "dsp"))
 
 
+class PreselectionConfig(_Section):
+    """Pre-selection: more offspring than the population has are bred, and predictions choose which are trained.
+
+    From 20 measured candidates on. Lu et al., arXiv 2007.10396.
+    """
+
+    factor: Annotated[int, Field(ge=2)] = 3  # offspring for each that is trained
+    proxies: bool = True  # predict task metrics also from what one batch says of the untrained network
+
+
 class SearchConfig(_Section):
     """The evolutionary search."""
 
@@ -172,6 +182,7 @@ class SearchConfig(_Section):
         default_factory=_default_objectives
     )
     constraints: tuple[ConstraintConfig, ...] = ()
+    preselection: PreselectionConfig | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from evonas.study.observer import Advance, Progress
     from evonas.study.state import StudyState
 
-ACTIVITIES = {"train": "training", "trace": "tracing", "synthesise": "synthesis", "refit": "refit"}
+ACTIVITIES = {
+    "train": "training",
+    "proxies": "zero-cost proxies",
+    "trace": "tracing",
+    "synthesise": "synthesis",
+    "refit": "refit",
+}
 
 
 def activity_name(activity: str) -> str:
@@ -167,14 +173,18 @@ def event_line(event: Event, state: StudyState) -> str | None:
 def _generation_line(event: Asked | Halved | Told, state: StudyState) -> str:
     row = generation_row(state, state.generations[event.generation])
     if isinstance(event, Told):
-        return _told_line(state, row)
+        return _told_line(state, row) + _ranked(event)
     if isinstance(event, Halved):
         left = len(event.scores) - len(event.stopped)
         return f"after {quantity(event.epochs, 'epoch')} {left} of {len(event.scores)} go on"
+    chosen = state.generations[event.generation].preselection
+    preselected = "" if chosen is None else f", chosen among {chosen.offspring} offspring" if chosen.versions else (
+        f", the first of {chosen.offspring} offspring, because no predictor ranks them"
+    )
     again = f", {row.reused} known already" if row.reused else ""
     dropped = f", {row.dropped} outside the constraints" if row.dropped else ""
     nearest = _nearest(state, event.generation) if row.dropped and row.dropped == row.asked - row.reused else ""
-    return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{again}{dropped}{nearest}"
+    return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{preselected}{again}{dropped}{nearest}"
 
 
 def _nearest(state: StudyState, generation: int) -> str:
@@ -202,6 +212,12 @@ def _told_line(state: StudyState, row: GenerationRow) -> str:
         f"on {provenance}, smallest predicted LUT {count(row.smallest_lut_predicted)}, "
         f"{duration(row.seconds)}"
     )
+
+
+def _ranked(event: Told) -> str:
+    """How well the predictions of a preselection ranked what was measured then."""
+    ranks = [f"{metric} {decimal(value, 2)}" for metric, value in sorted(event.rank_correlations.items())]
+    return f"; rank correlation with what was predicted: {', '.join(ranks)}" if ranks else ""
 
 
 def _best(row: GenerationRow) -> str:

@@ -43,13 +43,33 @@ class AskedCandidate:
 
 @final
 @dataclass(frozen=True)
+class Preselection:
+    """How the candidates of a generation were chosen among more offspring.
+
+    `offspring` is how many the algorithm was asked for. `held_out` is Spearman's correlation of predicted with measured
+    task metrics of architectures that were held out, by metric. `versions` are of the predictors that chose, and
+    `predicted` what these say of each candidate; both are empty where the offspring were taken as they came.
+    """
+
+    offspring: int
+    versions: dict[str, str] = field(default_factory=dict)
+    held_out: dict[str, float] = field(default_factory=dict)
+    predicted: dict[int, tuple[Measurement, ...]] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
 class Asked:
-    """The algorithm proposed a population; logged before any work on it begins."""
+    """The algorithm proposed a population; logged before any work on it begins.
+
+    `preselection` says how it was chosen among more offspring, None if it was not.
+    """
 
     kind: ClassVar[str] = "asked"
     generation: int
     candidates: tuple[AskedCandidate, ...]
     surrogate_version: str
+    preselection: Preselection | None = None
 
 
 @final
@@ -98,7 +118,8 @@ class Told:
     `losses` maps a candidate to its objective values, to be minimised (None: failed or dropped). The algorithm and the
     hypervolume see hardware metrics as log(1 + x): dominance stays as it is, and a step from 200 to 100 LUT counts as
     much as one from 20,000 to 10,000. `hypervolume` is the share of the box between the ideal point 0 and `reference`
-    (in the units of the losses) that everything told so far dominates.
+    (in the units of the losses) that everything told so far dominates. `rank_correlations` are Spearman's of what the
+    preselection of this generation predicted with what was measured, by task metric.
     """
 
     kind: ClassVar[str] = "told"
@@ -108,6 +129,7 @@ class Told:
     hypervolume: float
     wall_time_s: float
     overhead_s: float
+    rank_correlations: dict[str, float] = field(default_factory=dict)
 
 
 @final
@@ -254,6 +276,10 @@ def _asked(values: Any) -> tuple[AskedCandidate, ...]:
     )
 
 
+def _preselection(value: Any) -> Preselection | None:
+    return None if value is None else Preselection(**{**value, "predicted": _predicted(value["predicted"])})
+
+
 def _predicted(value: Any) -> dict[int, tuple[Measurement, ...]]:
     return {int(k): _measurements(v) for k, v in value.items()}
 
@@ -265,6 +291,7 @@ def _losses(value: Any) -> dict[int, tuple[float, ...] | None]:
 # Readers by field name; a field of one name has one type in every event.
 _READERS: dict[str, Any] = {
     "candidates": _asked,
+    "preselection": _preselection,
     "measurements": _measurements,
     "failure": _failure,
     "losses": _losses,

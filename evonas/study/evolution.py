@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from evonas.objectives import Measurement
     from evonas.space import SearchSpace
     from evonas.study.forecast import Forecast
+    from evonas.study.preselection import Preselector
     from evonas.study.state import StudyState
     from evonas.tasks import Task
 
@@ -63,9 +65,20 @@ class Evolution:
         """Digest of a phenotype as logged."""
         return Phenotype.from_dict(phenotype).digest
 
-    def ask(self, forecast: Forecast) -> Asked:
+    def ask(self, forecast: Forecast, preselector: Preselector) -> Asked:
         """The next generation with its predictions; empty when the space is exhausted."""
-        genomes = self._algorithm.ask()
+        offspring, preselection = preselector.offspring(), None
+        candidates = self._offspring(forecast, offspring)
+        if offspring is not None and candidates:
+            first = candidates[0].candidate
+            places, preselection = preselector.choose(candidates, offspring, self.steering)
+            candidates = [replace(candidates[place], candidate=first + n) for n, place in enumerate(places)]
+            self._algorithm.select([candidate.genome for candidate in candidates])
+        return Asked(len(self._state.generations), tuple(candidates), forecast.version, preselection)
+
+    def _offspring(self, forecast: Forecast, n: int | None) -> list[AskedCandidate]:
+        """What the algorithm proposes, as many as the population has if `n` is not given, with predictions."""
+        genomes = self._algorithm.ask(n)
         self.exhausted = len(genomes) == 0
         phenotypes = [self.space.decode(genome) for genome in genomes]
         predicted = forecast.predict([p.spec for p in phenotypes]) if phenotypes else []
@@ -86,7 +99,7 @@ class Evolution:
                     dropped=any(v > 0 for v in violations.values()),
                 )
             )
-        return Asked(len(self._state.generations), tuple(candidates), forecast.version)
+        return candidates
 
     def check_measurements(self, measurements: Sequence[Measurement]) -> None:
         """Raise `ProtocolError` when a metric that training must measure is missing."""
@@ -172,11 +185,16 @@ class Evolution:
     def replay(self, event: Event) -> None:
         """Bring the algorithm to where it was after `event`, and make sure that it asks what it asked then."""
         if isinstance(event, Asked):
-            genomes = [tuple(int(gene) for gene in genome) for genome in self._algorithm.ask()]
-            if genomes != [c.genome for c in event.candidates]:
+            chosen, expected = event.preselection, [c.genome for c in event.candidates]
+            asked = self._algorithm.ask(None if chosen is None else chosen.offspring)
+            genomes = [tuple(int(gene) for gene in genome) for genome in asked]
+            known = set(genomes) if chosen is None else set(expected)
+            if [genome for genome in genomes if genome in known] != expected:
                 raise StudyMismatchError(
                     f"generation {event.generation} is not what the log says; the libraries that make the search "
                     "(pymoo, numpy) have other versions than those in the log's first event: install these"
                 )
+            if chosen is not None:
+                self._algorithm.select(expected)
         elif isinstance(event, (Told, Recalibrated)):
             self.learn(event)

@@ -137,6 +137,17 @@ def _train_together(
     return tuple(_repeated(task, order, dict(islice(results, len(order.seeds))), going_on) for order in orders)
 
 
+def stack_proxies(task: Task, orders: Sequence[TrainingOrder], clip: float) -> tuple[dict[str, float], ...]:
+    """Zero-cost proxies of candidates of one structure, by name, with the first seed of each."""
+    from evonas.training.proxies import proxies
+    from evonas.training.trainer import Member
+
+    members = [
+        Member(ModelSpec.from_dict(order.spec), order.learning_rate, order.seeds[0], order.norm) for order in orders
+    ]
+    return tuple(found.to_dict() for found in proxies(members, task.split("train"), clip=clip))
+
+
 def measure(_task: Task) -> dict[int, float]:
     """Seconds for each member by the size of its stack, on the machine of the worker."""
     from evonas.training.calibration import seconds_per_member

@@ -24,6 +24,7 @@ from evonas.study.events import (
     Halved,
     HandedOver,
     Measured,
+    Preselection,
     Recalibrated,
     Started,
     Synthesised,
@@ -98,6 +99,7 @@ class GenerationState:
     generation: int
     candidates: tuple[int, ...]
     surrogate_version: str
+    preselection: Preselection | None = None
     told: Told | None = None
     halvings: list[Halved] = field(default_factory=list)
 
@@ -181,7 +183,9 @@ class StudyState:
                 state.stopped = original.stopped
             self.candidates[asked.candidate] = state
         numbers = tuple(asked.candidate for asked in event.candidates)
-        self.generations.append(GenerationState(event.generation, numbers, event.surrogate_version))
+        self.generations.append(
+            GenerationState(event.generation, numbers, event.surrogate_version, event.preselection)
+        )
 
     def _candidate(self, number: int) -> CandidateState:
         try:

@@ -27,6 +27,7 @@ from evonas.study.events import Event, Failed, Finished, Measured, Recalibrated,
 from evonas.study.evolution import Evolution, make_space
 from evonas.study.forecast import Forecast
 from evonas.study.identity import check_same, check_versions, describe, versions
+from evonas.study.preselection import Preselector, rank_correlations
 from evonas.study.state import CandidateState, StudyState
 from evonas.study.training import TrainingRound
 from evonas.study.verification import FinalFront, Recalibration, check_backend
@@ -106,6 +107,7 @@ class Study:
         self.config = settings
         self.forecast = forecast
         self._evolution = Evolution(settings, self.task, self.state)
+        self._preselector = Preselector(self)
         self._recalibration = Recalibration(self)
         self._final_front = FinalFront(self)
         self._workers = Workers(settings.execution, self.task, self._observers)
@@ -154,7 +156,8 @@ class Study:
         settings = restore(started.config)
         check_versions(started.versions)
         if given is not None:
-            check_same("configuration", given.model_dump(mode="json"), started.config)
+            # as completed by defaults: a log of before knows no settings that are new
+            check_same("configuration", given.model_dump(mode="json"), settings.model_dump(mode="json"))
         self._task = self._task or load_task(settings.task.name, **settings.task.options)
         forecast = Forecast(settings)
         digests = {"space": make_space(settings, self.task).digest, "task": self.task.digest}
@@ -241,7 +244,7 @@ class Study:
     def _propose(self) -> bool:
         """Log a new generation; False when the space is exhausted."""
         self._clock, self._waited_s = time.perf_counter(), self.workers.waiting_s
-        asked = self._evolution.ask(self.forecast)
+        asked = self._evolution.ask(self.forecast, self._preselector)
         if not asked.candidates:
             return False
         self.record(asked)
@@ -293,8 +296,10 @@ class Study:
             return
         self._handed_out = False
         told = self._evolution.tell()
+        ranks = rank_correlations(self.state, self.state.generations[-1])
         wall = time.perf_counter() - self._clock
-        self.record(Told(*told, wall_time_s=wall, overhead_s=wall - (self.workers.waiting_s - self._waited_s)))
+        overhead = wall - (self.workers.waiting_s - self._waited_s)
+        self.record(Told(*told, wall_time_s=wall, overhead_s=overhead, rank_correlations=ranks))
 
     # --- running
 

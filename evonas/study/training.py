@@ -119,8 +119,7 @@ class TrainingRound:
     def _order(self, candidate: int) -> TrainingOrder:
         study = self._study
         phenotype = Phenotype.from_dict(study.state.candidates[candidate].asked.phenotype)
-        # seeds follow from the phenotype, so a result does not depend on when or where a candidate is trained
-        first = derive(study.config.seed, "train", phenotype.digest)
+        first = training_seed(study.config.seed, phenotype)
         others = (derive(first, "repeat", n) for n in range(1, study.config.training.repeats))
         states = self._states.get(candidate, {})
         seeds = tuple(states) or (first, *others)
@@ -154,3 +153,8 @@ class TrainingRound:
         self._study.tell(
             candidate, result.measurements, network, epochs=result.epochs, wall_time_s=result.wall_time_s
         )
+
+
+def training_seed(seed: int, phenotype: Phenotype) -> int:
+    """Of a candidate's first training: by its phenotype, so a result does not depend on when or where it is trained."""
+    return derive(seed, "train", phenotype.digest)
