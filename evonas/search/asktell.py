@@ -97,7 +97,7 @@ class AskTell(ABC):
     def select(self, genomes: Sequence[Genome]) -> None:
         """Go on with some of the asked candidates alone; see `SearchAlgorithm.select`."""
         kept = set(genomes)
-        if not genomes or list(genomes) != [genome for genome in self._asked if genome in kept]:
+        if not self._asked or list(genomes) != [genome for genome in self._asked if genome in kept]:
             raise ProtocolError(f"select: expected some of the {len(self._asked)} asked candidates in their order")
         self._seen.difference_update(set(self._asked) - kept)
         self._asked = list(genomes)

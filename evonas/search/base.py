@@ -75,8 +75,8 @@ class SearchAlgorithm(Protocol):
     def select(self, genomes: Sequence[tuple[int, ...]]) -> None:
         """Go on with some of the asked candidates alone, in their order: only these will be told.
 
-        The others are as if they had never been asked, and can be asked again. `ProtocolError`, and nothing changes,
-        for others than asked ones or for none.
+        The others are as if they had never been asked, and can be asked again; with none the whole ask is withdrawn.
+        `ProtocolError`, and nothing changes, for others than asked ones.
         """
 
     def tell(self, evaluated: Sequence[Evaluated]) -> None:

@@ -71,7 +71,11 @@ class Evolution:
         candidates = self._offspring(forecast, offspring)
         if offspring is not None and candidates:
             first = candidates[0].candidate
-            places, preselection = preselector.choose(candidates, offspring, self.steering)
+            try:
+                places, preselection = preselector.choose(candidates, offspring, self.steering)
+            except BaseException:  # such as an interrupt while proxies are computed; the study can go on
+                self._algorithm.select([])
+                raise
             candidates = [replace(candidates[place], candidate=first + n) for n, place in enumerate(places)]
             self._algorithm.select([candidate.genome for candidate in candidates])
         return Asked(len(self._state.generations), tuple(candidates), forecast.version, preselection)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     Steering = Callable[[tuple[float, ...]], tuple[float, ...]]
 
-LEAST_RANK = 0.3  # on held-out architectures; a predictor that ranks no better leaves the choice to hardware alone
+# standard deviations, 1 / sqrt(n - 1) each, that a rank correlation of chance exceeds once in a hundred times
+BEYOND_CHANCE = 2.33
 BOUNDS = {"accuracy": 1.0}  # an error has the unit of its task
 
 
@@ -59,12 +60,13 @@ class Preselector:
     ) -> tuple[list[int], Preselection]:
         """Places in the pool of those that are to be trained, ascending, and what the log says of the choice.
 
-        The first of the pool, as they come, where the predictors cannot rank architectures they have not seen.
+        The first of the pool, as they come, where a predictor ranks architectures that it has not seen by chance.
         """
         kept, config = min(self._study.config.search.population_size, len(pool)), self._study.config
         predictors = self._predictors()
         ranks = {metric: p.rank_correlation for metric, p in predictors.items() if p.rank_correlation is not None}
-        if not all(ranks.get(metric, 0.0) >= LEAST_RANK for metric in self._metrics()):
+        least = BEYOND_CHANCE / math.sqrt(len(self._measured()) - 1)
+        if not all(ranks.get(metric, 0.0) >= least for metric in self._metrics()):  # or hardware alone would choose
             return list(range(kept)), Preselection(offspring, held_out=ranks)
         phenotypes = [Phenotype.from_dict(candidate.phenotype) for candidate in pool]
         predicted = self._predicted(predictors, phenotypes)

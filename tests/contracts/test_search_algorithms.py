@@ -71,6 +71,59 @@ def test_asks_a_canonical_population_of_the_size_wanted(name):
     assert np.array_equal(SPACE.repair(genomes), genomes)
 
 
+def test_more_can_be_asked_for_and_some_be_selected(name):
+    search, twin = (algorithm(name, SPACE, 2, population_size=6, seed=2) for _ in range(2))
+    run(search, 2)
+    run(twin, 2)
+    pool = search.ask(15)
+    assert len({tuple(g) for g in pool.tolist()}) == 15
+    assert np.array_equal(SPACE.repair(pool), pool)
+    chosen = [tuple(g) for g in pool[[1, 4, 5, 9, 12, 14]].tolist()]
+    search.select(chosen)
+    search.tell(measure(chosen))
+    assert {e.genome for e in search.population()} & set(chosen)
+    assert np.array_equal(twin.ask(15), pool)  # a replay
+    twin.select(chosen)
+    twin.tell(measure(chosen))
+    assert twin.population() == search.population()
+    assert same(run(search, 2), run(twin, 2))
+
+
+def test_what_was_not_selected_can_be_asked_again(name):
+    search = algorithm(name, TINY, 2, population_size=4, seed=2)
+    asked = []
+    while len(genomes := search.ask(9)):
+        chosen = [tuple(g) for g in genomes[:4].tolist()]
+        search.select(chosen)
+        asked += chosen
+        search.tell(measure(chosen))
+    assert sorted(asked) == sorted(TINY.enumerate())
+
+
+def test_an_ask_can_be_withdrawn(name):
+    search = algorithm(name, SPACE, 2, population_size=6, seed=2)
+    run(search, 1)
+    pool = search.ask(9)
+    search.select([])
+    assert np.array_equal(search.ask(9), pool)
+
+
+def test_selecting_is_strict(name):
+    search = algorithm(name, SPACE, 2, population_size=6, seed=2)
+    with pytest.raises(ProtocolError, match="select"):
+        search.select([(0,) * SPACE.n_genes])
+    with pytest.raises(ProtocolError, match="select"):
+        search.select([])
+    with pytest.raises(ConfigurationError, match="n = 0"):
+        search.ask(0)
+    pool = [tuple(g) for g in search.ask(8).tolist()]
+    other = next(g for g in SPACE.enumerate() if g not in pool)
+    for wrong in (pool[2::-1], [*pool[:2], other], [pool[0], pool[0]]):
+        with pytest.raises(ProtocolError, match="some of the 8 asked candidates in their order"):
+            search.select(wrong)
+    search.tell(measure(pool))  # nothing has changed
+
+
 def test_first_population_covers_all_depths(name):
     genomes = algorithm(name, SPACE, 2, population_size=12, seed=3).ask()
     assert set(genomes[:, 0]) == set(range(6))
