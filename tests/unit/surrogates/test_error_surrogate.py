@@ -51,8 +51,13 @@ def same(first, second):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["gp", "ridge", "trees"])  # of which the others are made
 def kind(request):
+    return request.param
+
+
+@pytest.fixture(params=KINDS)
+def any_kind(request):
     return request.param
 
 
@@ -67,16 +72,16 @@ def test_nothing_is_predicted_before_fit(kind):
     assert surrogate.fit(trainings(30)) is surrogate
 
 
-def test_unseen_networks_are_ranked_and_covered(kind):
+def test_unseen_networks_are_ranked_and_covered(any_kind):
     unseen = trainings(80, seed=5)
-    found = predict(fitted(kind), unseen)
+    found = predict(fitted(any_kind), unseen)
     assert spearman(errors(unseen), found.mean) > 0.85
     assert coverage(errors(unseen), found.lower, found.upper) > 0.75
-    assert fitted(kind).rank_correlation > 0.8
+    assert fitted(any_kind).rank_correlation > 0.8
     assert (found.lower <= found.mean).all()
     assert (found.mean <= found.upper).all()
     assert (found.std > 0).all()
-    assert found.version == fitted(kind).version
+    assert found.version == fitted(any_kind).version
     assert len(found) == 80
 
 
