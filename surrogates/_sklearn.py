@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -44,6 +45,18 @@ def grow(inputs: Floats, targets: Floats, weights: Floats, *, n_trees: int, seed
     return Forest(tuple(_plain(estimator.tree_) for estimator in model.estimators_))
 
 
+def boost(inputs: Floats, targets: Floats, weights: Floats, *, seed: int) -> Forest:
+    """Gradient boosting on inputs (n, p), targets (n,) and weights (n,): trees whose mean is the boosted sum."""
+    model = GradientBoostingRegressor(
+        n_estimators=60, learning_rate=0.15, max_depth=3, subsample=0.5, max_features=0.5, random_state=seed
+    )
+    model.fit(inputs, targets, sample_weight=weights)
+    start = float(np.average(targets, weights=weights))
+    scale = model.learning_rate * len(model.estimators_)
+    trees = (_plain(estimator.tree_) for estimator in model.estimators_[:, 0])
+    return Forest(tuple(replace(tree, value=start + scale * tree.value) for tree in trees))
+
+
 def _plain(tree: Any) -> Tree:
     own = np.arange(tree.node_count)
     leaf = tree.children_left < 0
@@ -56,9 +69,10 @@ def _plain(tree: Any) -> Tree:
 class ResidualRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A learner of `surrogates.regressors` for scikit-learn's tools: any numbers X (n, p) and targets y (n,).
 
-    `kind` is "gp", "ridge", "trees" or "ensemble", their mean. The smooth ones read the first columns of X alone, as
-    many as `surrogates.feature_matrix` has compact ones. Weights are relative, so that a row of weight two is not quite
-    two rows; one that weighs nothing is left out. Passes `sklearn.utils.estimator_checks.check_estimator` but for that.
+    `kind` is "gp", "ridge", "trees", "ensemble", which is their mean, "boosting" or "deep_ensemble". The smooth ones
+    read the first columns of X alone, as many as `surrogates.feature_matrix` has compact ones. Weights are relative,
+    so that a row of weight two is not quite two rows; one that weighs nothing is left out. Passes
+    `sklearn.utils.estimator_checks.check_estimator` but for that.
 
     >>> X, y = feature_matrix(specs, HardwareTarget()), np.log1p(luts)        # doctest: +SKIP
     >>> cross_val_score(ResidualRegressor("gp"), X, y, groups=architectures)  # doctest: +SKIP
@@ -71,9 +85,10 @@ class ResidualRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from rows of finite numbers. Raises `ValueError` for others, or another kind."""
         from surrogates.estimators import unfitted_learners
+        from surrogates.kinds import KINDS
         from surrogates.regressors import MIN_LEARNED
 
-        kinds = ("gp", "ridge", "trees", "ensemble")
+        kinds = tuple(kind for kind in KINDS if kind != "auto")
         if self.kind not in kinds:
             raise ValueError(f"kind = {self.kind!r}: must be one of {', '.join(kinds)}")
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
@@ -87,7 +102,7 @@ class ResidualRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ValueError("sample_weight: every weight is zero; give some rows a positive one")
         self.centre_ = float(np.average(y, weights=mass))
         self.scale_ = float(np.sqrt(np.average((y - self.centre_) ** 2, weights=mass))) or 1.0
-        (self.learner_,) = unfitted_learners(self.kind, self.seed, max(len(y), MIN_LEARNED)).values()  # type: ignore[arg-type]
+        (self.learner_,) = unfitted_learners(self.kind, self.seed, max(len(y), MIN_LEARNED)).values()
         self.learner_.fit(X, (y - self.centre_) / self.scale_, mass)
         return self
 

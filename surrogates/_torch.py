@@ -1,7 +1,7 @@
-"""The one door to torch: trains layer-graph networks, whose results need numpy alone.
+"""The one door to torch: trains layer-graph networks and deep ensembles, whose results need numpy alone.
 
-The loss is minus the log likelihood of what synthesis said: Laplace for the logarithms of LUTs and flip-flops, a
-logistic distribution cut at half cycles for the latency.
+The loss of a layer-graph network is minus the log likelihood of what synthesis said: Laplace for the logarithms of LUTs
+and flip-flops, a logistic distribution cut at half cycles for the latency.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surrogates.deep_ensemble import LOG_SPREAD
 from surrogates.layer_graph import CAP, LEARNT, ROUNDS, SPREAD, shapes
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from surrogates.table import Floats
 
 _FIXED = ("shift", "scale")
+PERCEPTRON, PERCEPTRON_STEPS, PERCEPTRON_RATE, PERCEPTRON_DECAY = (32, 32), 150, 0.01, 0.3
 
 
 @final
@@ -80,6 +82,45 @@ def train_member(
             total += float(loss.detach()) * len(chosen) / len(truth)
         progress(epoch + 1, total)
     return {name: value.detach().numpy().astype(np.float32) for name, value in held.items()}
+
+
+def train_perceptrons(
+    inputs: Floats, targets: Floats, weights: Floats, seed: int, n_members: int
+) -> list[dict[str, Floats]]:
+    """Members of a `surrogates.deep_ensemble`, on inputs (n, p), targets and weights (n,), by AdamW on all rows.
+
+    They are trained side by side. After a third of the steps, which fit the mean alone, the loss is minus the log
+    likelihood of a normal distribution.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows, truth, mass = (
+        torch.from_numpy(np.ascontiguousarray(part)).float() for part in (inputs, targets, weights / weights.mean())
+    )
+    sizes = (inputs.shape[1], *PERCEPTRON, 2)
+    held: dict[str, Tensor] = {}
+    for name, fan_in, fan_out in zip("ABC", sizes[:-1], sizes[1:], strict=True):
+        scale = math.sqrt(2 / max(fan_in, 1)) * (0.1 if name == "C" else 1.0)
+        start = torch.randn(n_members, fan_in, fan_out, generator=generator) * scale
+        held[name] = start.requires_grad_()
+        held[name.lower()] = torch.zeros(n_members, 1, fan_out, requires_grad=True)
+    optimiser = torch.optim.AdamW(list(held.values()), lr=PERCEPTRON_RATE, weight_decay=PERCEPTRON_DECAY)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, PERCEPTRON_STEPS)
+    for step in range(PERCEPTRON_STEPS):
+        hidden = torch.relu(torch.relu(rows @ held["A"] + held["a"]) @ held["B"] + held["b"])
+        mean, spread = (hidden @ held["C"] + held["c"]).unbind(dim=2)
+        loss = (truth - mean) ** 2
+        if 3 * step >= PERCEPTRON_STEPS:
+            spread = torch.clamp(spread, *LOG_SPREAD)
+            loss = loss / 2 * torch.exp(-2 * spread) + spread
+        optimiser.zero_grad()
+        (loss * mass).mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        rates.step()
+    arrays = {name: value.detach().double().numpy() for name, value in held.items()}
+    return [
+        {name: value[member] if name.isupper() else value[member, 0] for name, value in arrays.items()}
+        for member in range(n_members)
+    ]
 
 
 def _initial(tables: Sequence[GraphTable], width: int) -> dict[str, Tensor]:

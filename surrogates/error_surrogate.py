@@ -21,18 +21,10 @@ import numpy as np
 from surrogates.calibration import Calibration
 from surrogates.choice import HeldOut, chosen
 from surrogates.errors import NotFittedError, SurrogateError
-from surrogates.estimators import DEFAULT, KINDS, Kind
 from surrogates.features import COMPACT, feature_matrix, feature_names
+from surrogates.kinds import DEFAULT, KINDS, Kind, unfitted
 from surrogates.law_choice import N_FOLDS
-from surrogates.regressors import (
-    MIN_LEARNED,
-    BlendResidual,
-    GPResidual,
-    OffsetResidual,
-    Residual,
-    RidgeResidual,
-    TreesResidual,
-)
+from surrogates.regressors import MIN_LEARNED, BlendResidual, OffsetResidual, Residual
 from surrogates.spec import HardwareTarget
 from surrogates.splits import architecture_groups, group_folds
 from surrogates.target_model import FORMULA
@@ -275,14 +267,8 @@ def _unfitted(kind: Kind, seed: int, n_trainings: int, smooth: int) -> dict[str,
     """What a kind fits, or chooses from, for so many trainings."""
     if n_trainings < MIN_LEARNED:
         return {MEAN: OffsetResidual()}
-    parts: dict[str, Residual] = {
-        "gp": GPResidual(smooth=smooth),
-        "ridge": RidgeResidual(smooth=smooth),
-        "trees": TreesResidual(seed),
-    }
-    if kind == "auto":
-        return {MEAN: OffsetResidual(), **parts}
-    return {kind: parts[kind] if kind in parts else BlendResidual(tuple(parts.values()))}
+    learners = unfitted(kind, seed, smooth)
+    return {MEAN: OffsetResidual(), **learners} if kind == "auto" else learners
 
 
 def _held_out(

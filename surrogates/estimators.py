@@ -12,25 +12,17 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, final, get_args
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
 from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
 from surrogates.features import feature_names
 from surrogates.graph_law import graph_digest
+from surrogates.kinds import DEFAULT, KINDS, Kind, unfitted
 from surrogates.prediction import Prediction, Surrogate, joined
 from surrogates.records import TARGETS, Stage, records_digest, training_digest
-from surrogates.regressors import (
-    MIN_LEARNED,
-    BlendResidual,
-    GPResidual,
-    NoResidual,
-    OffsetResidual,
-    Residual,
-    RidgeResidual,
-    TreesResidual,
-)
+from surrogates.regressors import MIN_LEARNED, NoResidual, OffsetResidual, Residual
 from surrogates.target_model import TargetModel
 from surrogates.training_set import Described, TrainingSet
 
@@ -42,9 +34,6 @@ if TYPE_CHECKING:
     from surrogates.spec import HardwareTarget, ModelSpec
     from surrogates.table import Floats
 
-Kind = Literal["gp", "ridge", "trees", "ensemble", "auto"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-DEFAULT: Kind = "auto"  # no kind alone is better for every target and tool
 SCHEMA = 4  # raised whenever the same parameters and records would give other predictions
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "ResidualSurrogate", "Surrogate", "fit_surrogate", "predict_records"]
@@ -65,9 +54,10 @@ class ResidualSurrogate:
     """Analytic law + learned residual, by target (`surrogates.TARGETS`), for records of one stage and tool.
 
     Kinds of residual: "gp" Gaussian process, "ridge" quadratic ridge, "trees" extremely randomised trees, "ensemble"
-    their mean, "auto" whichever of these, or the law alone, held-out architectures speak for, by target. The same
-    records give the same predictions in whatever order they come: they are sorted first. `foreseen` are scores of
-    earlier predictions of a search, which widen the intervals where these were too narrow (`surrogates.calibration`).
+    their mean, "auto" whichever of these, or the law alone, held-out architectures speak for, by target; "boosting"
+    gradient boosting and "deep_ensemble" perceptrons (whose fit needs torch), which take longer. The same records give
+    the same predictions in whatever order they come: they are sorted first. `foreseen` are scores of earlier
+    predictions of a search, which widen the intervals where these were too narrow (`surrogates.calibration`).
     """
 
     def __init__(
@@ -213,10 +203,8 @@ def unfitted_learners(kind: Kind, seed: int, n_records: int) -> dict[str, Residu
     """What a kind of surrogate fits, or chooses from, for so many records."""
     if n_records < MIN_LEARNED:
         return {"offset": OffsetResidual()}
-    parts: dict[str, Residual] = {"gp": GPResidual(), "ridge": RidgeResidual(), "trees": TreesResidual(seed)}
-    if kind == "auto":
-        return {"law": NoResidual(), **parts}
-    return {kind: parts[kind] if kind in parts else BlendResidual(tuple(parts.values()))}
+    learners = unfitted(kind, seed)
+    return {"law": NoResidual(), **learners} if kind == "auto" else learners
 
 
 def fit_surrogate(

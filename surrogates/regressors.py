@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, final
 import numpy as np
 
 from surrogates.features import COMPACT
-from surrogates.forest import Forest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from surrogates.forest import Forest
     from surrogates.gaussian_process import GaussianProcess, Kernel
     from surrogates.table import Floats
 
 _N_COMPACT = len(COMPACT)
 MIN_LEARNED = 20  # below so many records the residual is one number
-_STD_FLOOR = 0.01  # one per cent: no tool is steadier than that against retraining the same network
+STD_FLOOR = 0.01  # one per cent: no tool is steadier than that against retraining the same network
 
 
 class Residual(Protocol):
@@ -40,7 +40,7 @@ class Residual(Protocol):
         """Be again what `settings` were taken of, given what that was fitted to."""
 
     def settings(self) -> dict[str, Any]:
-        """Its kind and what `fit` took time to find, as plain data: see `from_settings`."""
+        """Its kind and what `fit` took time to find, as plain data: see `surrogates.kinds.from_settings`."""
 
 
 @final
@@ -105,11 +105,11 @@ class NoResidual:
     """Nothing to add to the law: where that is right already, all that is learnt from a few records is noise."""
 
     def __init__(self) -> None:
-        self.std = _STD_FLOOR
+        self.std = STD_FLOOR
 
     def fit(self, inputs: Floats, targets: Floats, weights: Floats) -> None:  # noqa: ARG002 (the interface)
         """Measure the spread."""
-        self.std = max(_STD_FLOOR, float(np.sqrt(np.average(targets**2, weights=weights))))
+        self.std = max(STD_FLOOR, float(np.sqrt(np.average(targets**2, weights=weights))))
 
     def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
         """Zero, and the same spread for every row."""
@@ -162,7 +162,7 @@ class RidgeResidual:
             self.penalty = min(self.PENALTIES, key=lambda p: float(np.mean(left_out(p) ** 2)))
         dual = vectors @ (turned / (values + self.penalty))
         self._slopes = rows.T @ dual
-        self._std = max(float(np.sqrt(np.mean(left_out(self.penalty) ** 2))), _STD_FLOOR)
+        self._std = max(float(np.sqrt(np.mean(left_out(self.penalty) ** 2))), STD_FLOOR)
         self._rows, self._values, self._vectors = rows, values, vectors
 
     def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
@@ -211,7 +211,7 @@ class GPResidual:
         assert self._process is not None
         assert self._scale is not None
         mean, std = self._process.predict(self._scale(inputs))
-        return mean, np.maximum(std, _STD_FLOOR)
+        return mean, np.maximum(std, STD_FLOOR)
 
     def twin(self) -> GPResidual:
         """Another with the same length scales."""
@@ -245,7 +245,7 @@ class TreesResidual:
         """Mean and spread over the trees."""
         assert self._forest is not None
         mean, std = self._forest.predict(inputs)
-        return mean, np.maximum(std, 2 * _STD_FLOOR)
+        return mean, np.maximum(std, 2 * STD_FLOOR)
 
     def twin(self) -> TreesResidual:
         """Another with the same seed and half of the trees: folds only measure errors, and growing is what costs."""
@@ -294,28 +294,3 @@ class BlendResidual:
     def settings(self) -> dict[str, Any]:
         """Those of the parts."""
         return {"kind": "ensemble", "parts": [part.settings() for part in self.parts]}
-
-
-def from_settings(settings: Mapping[str, Any]) -> Residual:
-    """The learner that `settings` were taken of, once it is conditioned on what that was fitted to.
-
-    Raises `KeyError`, `TypeError` or `ValueError` for what are not settings.
-    """
-    kind = settings["kind"]
-    if kind == "offset":
-        return OffsetResidual()
-    if kind == "law":
-        return NoResidual()
-    if kind == "ridge":
-        # files of before had no other columns than the compact ones
-        return RidgeResidual(float(settings["penalty"]), int(settings.get("smooth", _N_COMPACT)))
-    if kind == "gp":
-        from surrogates.gaussian_process import Kernel
-
-        return GPResidual(Standardiser.from_dict(settings["scale"]), Kernel.from_dict(settings["kernel"]))
-    if kind == "trees":
-        forest = Forest.from_dict(settings["forest"])
-        return TreesResidual(int(settings["seed"]), int(settings["n_trees"]), forest)
-    if kind == "ensemble":
-        return BlendResidual(tuple(from_settings(part) for part in settings["parts"]))
-    raise ValueError(f"no learner is called {kind!r}")

@@ -10,9 +10,10 @@ import numpy as np
 from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
 from surrogates.choice import HeldOut, chosen
 from surrogates.graph_law import GraphLaw
+from surrogates.kinds import from_settings
 from surrogates.law_choice import N_FOLDS, chosen_law, log_cost, refitted
 from surrogates.layer_law import LayerLaw, closed_form
-from surrogates.regressors import BlendResidual, from_settings
+from surrogates.regressors import BlendResidual
 from surrogates.splits import group_folds
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from fakes.records import random_specs, synthetic_records
+from fakes.records import FITTABLE_KINDS, SLOW_KINDS, random_specs, synthetic_records
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from surrogates import (
@@ -19,7 +19,7 @@ from surrogates import (
     check_surrogate,
 )
 from surrogates.errors import MixedRecordsError, SurrogateError
-from surrogates.estimators import KINDS, ResidualSurrogate, fit_surrogate, predict_records
+from surrogates.estimators import ResidualSurrogate, fit_surrogate, predict_records
 from surrogates.layer_law import LayerLaw
 from surrogates.metrics import relative_errors
 from surrogates.table import layer_table
@@ -71,19 +71,22 @@ def same(first, second):
             np.testing.assert_array_equal(getattr(first, field)[name], getattr(second, field)[name])
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=FITTABLE_KINDS)
 def kind(request):
     return request.param
 
 
-@pytest.fixture(params=[*KINDS, TRANSFER])
+@pytest.fixture(params=[*FITTABLE_KINDS, TRANSFER])
 def any_kind(request):
     return request.param
 
 
 @pytest.mark.parametrize("reuse", [False, True])
-def test_what_every_surrogate_promises(any_kind, reuse):
-    check_surrogate(unfitted(any_kind), records(60, reuse))
+@pytest.mark.parametrize(
+    "name", [pytest.param(k, marks=[pytest.mark.long] * (k in SLOW_KINDS)) for k in (*FITTABLE_KINDS, TRANSFER)]
+)
+def test_what_every_surrogate_promises(name, reuse):
+    check_surrogate(unfitted(name), records(60, reuse))
 
 
 def test_predictions_are_frozen(any_kind):
@@ -113,8 +116,8 @@ def test_version_changes_with_data_seed_and_kind(kind):
     assert fit_surrogate(records()[:4], kind).version != fit_surrogate(records()[:5], kind).version
     seeded = fit_surrogate(records()[:5], kind, seed=1)
     assert seeded.version != fit_surrogate(records()[:5], kind, seed=0).version
-    versions = {fit_surrogate(records()[:5], each).version for each in KINDS}
-    assert len(versions) == len(KINDS)
+    versions = {fit_surrogate(records()[:5], each).version for each in FITTABLE_KINDS}
+    assert len(versions) == len(FITTABLE_KINDS)
 
 
 def test_refitting_forgets_the_old_records(kind):

@@ -6,15 +6,19 @@ and `tool_version` says so.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
 
+from surrogates.kinds import KINDS
 from surrogates.layers import ACTIVATIONS, LayerSpec
 from surrogates.records import Stage, SynthesisRecord
 from surrogates.spec import HardwareTarget, ModelSpec
 
 TOOL_VERSION = "made up"
+SLOW_KINDS = ("boosting", "deep_ensemble")  # to be fitted dozens of times
+FITTABLE_KINDS = tuple(kind for kind in KINDS if kind != "deep_ensemble" or find_spec("torch"))
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64)
 
 

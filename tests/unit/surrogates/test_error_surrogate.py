@@ -7,13 +7,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from fakes.records import random_specs
+from fakes.records import FITTABLE_KINDS, random_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogates import ErrorSurrogate, MeasuredError
 from surrogates.errors import NotFittedError, SurrogateError
-from surrogates.estimators import KINDS
 from surrogates.metrics import coverage, spearman
 
 FIELDS = ("mean", "std", "lower", "upper")
@@ -56,7 +55,7 @@ def kind(request):
     return request.param
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=FITTABLE_KINDS)
 def any_kind(request):
     return request.param
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fakes.records import random_specs, synthetic_records
+from fakes.records import FITTABLE_KINDS, SLOW_KINDS, random_specs, synthetic_records
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
@@ -14,7 +14,7 @@ from surrogates.errors import SurrogateError
 from surrogates.estimators import ResidualSurrogate
 from surrogates.splits import architecture_groups
 
-KINDS = ("gp", "ridge", "trees", "ensemble")
+KINDS = tuple(kind for kind in FITTABLE_KINDS if kind != "auto")
 RELATIVE = {
     f"check_sample_weight_equivalence_on_{rows}_data": "weights are relative: a row of weight two is not two rows"
     for rows in ("dense", "sparse")
@@ -25,7 +25,7 @@ Y = np.log1p([r.lut for r in RECORDS])
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.long] * (k in SLOW_KINDS)) for k in KINDS])
 def test_learners_pass_the_checks_of_scikit_learn(kind):
     results = check_estimator(ResidualRegressor(kind), expected_failed_checks=RELATIVE, on_skip=None)
     states = [result["status"] for result in results]

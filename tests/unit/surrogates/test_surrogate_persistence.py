@@ -3,11 +3,11 @@ from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
-from fakes.records import random_specs, synthetic_records
+from fakes.records import FITTABLE_KINDS, random_specs, synthetic_records
 
 from surrogates import TARGETS, HardwareTarget, Stage, fit_surrogate, load_surrogate, save_surrogate, start_surrogate
 from surrogates.errors import NotFittedError, PersistenceError
-from surrogates.estimators import KINDS, ResidualSurrogate
+from surrogates.estimators import ResidualSurrogate
 from surrogates.layer_law import LayerLaw
 from surrogates.persistence import saved_records
 from surrogates.pretrained import SURROGATE, start_records
@@ -18,7 +18,7 @@ WEIGHTS = np.linspace(0.1, 2.0, 25)
 
 @pytest.mark.parametrize(
     ("name", "kind", "reuse"),
-    [("surrogate.json", "gp", False), *(("surrogate.json.gz", kind, True) for kind in KINDS)],
+    [("surrogate.json", "gp", False), *(("surrogate.json.gz", kind, True) for kind in FITTABLE_KINDS)],
 )
 def test_round_trip(tmp_path, name, kind, reuse):
     records = synthetic_records(25, np.random.default_rng(0), reuse=reuse)
