@@ -233,7 +233,7 @@ def test_the_same_network_twice_with_different_results_is_no_problem(any_kind):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(SurrogateError, match="gp, ridge, trees, ensemble, auto"):
+    with pytest.raises(SurrogateError, match="gp, ridge, trees, boosting, deep_ensemble, ensemble, auto"):
         ResidualSurrogate("magic")
 
 

@@ -253,7 +253,7 @@ def test_other_columns_than_the_trainings_had_are_refused(columns, words):
 
 
 def test_wrong_parameters_are_named():
-    with pytest.raises(SurrogateError, match="gp, ridge, trees, ensemble, auto"):
+    with pytest.raises(SurrogateError, match="gp, ridge, trees, boosting, deep_ensemble, ensemble, auto"):
         ErrorSurrogate("magic")
     with pytest.raises(SurrogateError, match=r"bound = 0\.0: must be positive"):
         ErrorSurrogate(bound=0.0)
