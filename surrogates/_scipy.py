@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
+from scipy.sparse import csr_array
 from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from surrogates.table import Floats
 
-__all__ = ["cholesky_solve", "lower_solve", "minimise_bounded", "normal_cdf"]
+__all__ = ["averaging", "cholesky_solve", "lower_solve", "minimise_bounded", "normal_cdf"]
+
+
+def averaging(source: NDArray[np.intp], sink: NDArray[np.intp], shape: tuple[int, int]) -> Any:
+    """A sparse matrix (n, P): times values (P, w), the mean of the rows `source` for each `sink`, zero without any."""
+    counts = np.bincount(sink, minlength=shape[0])
+    return csr_array((1.0 / counts[sink], (sink, source)), shape=shape)
 
 
 def minimise_bounded(

@@ -2,7 +2,7 @@
 
 It has learnt from thousands of networks of all families what the closed forms of `surrogates.layer_law` learn from the
 records of one fit. Where those records are of our own tools, held-out architectures say which of the two is the better
-law (`surrogates.target_model`).
+law (`surrogates.law_choice`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from surrogates.records import Stage
     from surrogates.spec import HardwareTarget, ModelSpec
-    from surrogates.table import Floats
+    from surrogates.table import Floats, LayerTable
 
 FILE = "layer_graph.npz"  # made by experiments/synthesis_records/train.py
 
@@ -39,13 +39,19 @@ def shipped() -> LayerGraph | None:
 
 
 def graph_costs(
-    specs: Sequence[ModelSpec], targets: Sequence[HardwareTarget], stages: Sequence[Stage]
+    specs: Sequence[ModelSpec],
+    targets: Sequence[HardwareTarget],
+    stages: Sequence[Stage],
+    layers: LayerTable | None = None,
 ) -> Mapping[str, Floats]:
-    """log(1 + cost) of n networks by the shipped network, (n,) for each cost that it has learnt; none without it."""
+    """log(1 + cost) of n networks by the shipped network, (n,) for each cost that it has learnt; none without it.
+
+    `layers` are those of the networks, if they are laid out already.
+    """
     graph = shipped()
     if graph is None:
         return {}
-    mean = dict(graph.predict(GraphTable.of(specs, targets, stages=stages)).mean)
+    mean = dict(graph.predict(GraphTable.of(specs, targets, stages=stages, layers=layers)).mean)
     mean["latency_cycles"] = np.log1p(np.maximum(mean["latency_cycles"], 1.0))
     return {name: mean[name] for name in LEARNT}
 

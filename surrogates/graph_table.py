@@ -69,12 +69,13 @@ class GraphTable:
         targets: Sequence[HardwareTarget],
         weights: Sequence[Known] | None = None,
         stages: Sequence[Stage] | None = None,
+        layers: LayerTable | None = None,
     ) -> GraphTable:
         """Lay out `specs`, each for its target and stage (by default synthesised); `weights` of those that are trained.
 
-        Of a network whose weights are not known, `weights` holds None.
+        Of a network whose weights are not known, `weights` holds None. `layers` are theirs, if laid out already.
         """
-        layers = layer_table(specs)
+        layers = layer_table(specs) if layers is None else layers
         rows, edges = _rows(specs)
         columns = dict(zip(_RAW, np.array(rows, np.float64).reshape(-1, len(_RAW)).T, strict=True))
         at = np.flatnonzero(columns["layer"])  # rows of layers, in the order of the table

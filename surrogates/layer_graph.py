@@ -19,7 +19,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -61,12 +61,12 @@ class LayerGraph:
 
     def predict(self, table: GraphTable) -> GraphPrediction:
         """Mean over the members; the squared spread is their mean squared spread and the variance of their means."""
-        found = [_forward(member, table) for member in self.members]
+        averages = _Means.of(table)
+        found = [_forward(member, table, averages) for member in self.members]
         means = np.stack([mean for mean, _ in found])  # (members, 3, n)
         squares = np.stack([np.exp(2 * spread) for _, spread in found])
         mean, spread = means.mean(axis=0), np.sqrt(squares.mean(axis=0) + means.var(axis=0))
         return GraphPrediction(dict(zip(LEARNT, mean, strict=True)), dict(zip(LEARNT, spread, strict=True)))
-
 
     @cached_property
     def digest(self) -> str:
@@ -118,16 +118,38 @@ def shapes(n_features: int, width: int) -> dict[str, tuple[int, ...]]:
     return found | {"spread": (width, len(LEARNT)), "spread_bias": (len(LEARNT),), "offset": (1,)}
 
 
-def _forward(member: Mapping[str, NDArray[np.float32]], table: GraphTable) -> tuple[Floats, Floats]:
+@final
+@dataclass(frozen=True)
+class _Means:
+    """Sparse matrices that average rows of parts: of those before and behind each part (P, P), and of each network."""
+
+    before: Any
+    behind: Any
+    network: Any
+
+    @classmethod
+    def of(cls, table: GraphTable) -> _Means:
+        from surrogates._scipy import averaging
+
+        source, sink = table.edges.T
+        parts = len(table.owner)
+        return cls(
+            averaging(source, sink, (parts, parts)),
+            averaging(sink, source, (parts, parts)),
+            averaging(np.arange(parts), table.owner, (table.n_specs, parts)),
+        )
+
+
+def _forward(member: Mapping[str, NDArray[np.float32]], table: GraphTable, means: _Means) -> tuple[Floats, Floats]:
     """Means (3, n) and logarithms of spreads (3, n)."""
     held = {name: array.astype(np.float64) for name, array in member.items()}
-    h = np.maximum((table.features - held["shift"]) / held["scale"] @ held["enter"] + held["enter_bias"], 0)
-    source, sink = table.edges.T
+    h = (table.features - held["shift"]) / held["scale"] @ held["enter"] + held["enter_bias"]
+    np.maximum(h, 0, out=h)
     for step in range(ROUNDS):
         sums = h @ held[f"own{step}"] + held[f"bias{step}"]
-        sums += _gathered(h @ held[f"before{step}"], source, sink)
-        sums += _gathered(h @ held[f"behind{step}"], sink, source)
-        h = h + np.maximum(sums, 0)
+        sums += means.before @ (h @ held[f"before{step}"])
+        sums += means.behind @ (h @ held[f"behind{step}"])
+        h += np.maximum(sums, 0, out=sums)
     factors = np.exp(np.clip(h @ held["leave"] + held["leave_bias"], -CAP, CAP))
     stages = table.total(table.stages * factors[:, 2])
     mean = np.stack(
@@ -137,18 +159,5 @@ def _forward(member: Mapping[str, NDArray[np.float32]], table: GraphTable) -> tu
             table.cycles + stages + held["offset"][0],
         ]
     )
-    spread = _gathered(h @ held["spread"], np.arange(len(h)), table.owner, table.n_specs) + held["spread_bias"]
+    spread = means.network @ (h @ held["spread"]) + held["spread_bias"]
     return mean, np.clip(spread.T, *SPREAD)
-
-
-def _gathered(values: Floats, source: NDArray[np.intp], sink: NDArray[np.intp], rows: int | None = None) -> Floats:
-    """Mean of the rows `source` of `values` (P, w) for each row of `sink`, zero where there is none: (rows or P, w)."""
-    rows = len(values) if rows is None else rows
-    order = np.argsort(sink, kind="stable")
-    found = np.zeros((rows, values.shape[1]))
-    if len(order):
-        ordered = sink[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        sums = np.add.reduceat(values[source[order]], starts, axis=0)
-        found[ordered[starts]] = sums / np.diff(np.r_[starts, len(order)])[:, None]
-    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from surrogates.features import feature_matrix, features_of
+from surrogates.features import features_of
 from surrogates.graph_law import graph_costs
 from surrogates.layer_law import OURS, flow_of
 from surrogates.splits import architecture_groups
@@ -41,11 +41,12 @@ class TrainingSet:
     def of(cls, records: Sequence[SynthesisRecord], weights: Floats) -> TrainingSet:
         """Lay `records` out in their order; `weights` (n,) belong to them."""
         specs, targets = [record.spec for record in records], [record.target for record in records]
+        table = layer_table(specs)
         graph: Mapping[str, Floats] = {}
         if flow_of(targets[0]) == OURS:
-            graph = graph_costs(specs, targets, [record.stage for record in records])
-        features = feature_matrix(specs, targets)
-        return cls(tuple(records), layer_table(specs), features, weights, architecture_groups(specs), graph)
+            graph = graph_costs(specs, targets, [record.stage for record in records], table)
+        features = features_of(table, np.array([target.clock_period_ns for target in targets], dtype=np.float64))
+        return cls(tuple(records), table, features, weights, architecture_groups(specs), graph)
 
     @property
     def flow(self) -> Flow:
@@ -87,4 +88,4 @@ class Described:
     def graph(self) -> Mapping[str, Floats]:
         """What `graph_costs` says of them."""
         n = len(self.specs)
-        return graph_costs(self.specs, [self.target] * n, [self.stage] * n)
+        return graph_costs(self.specs, [self.target] * n, [self.stage] * n, self.table)
