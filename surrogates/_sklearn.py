@@ -84,9 +84,7 @@ class ResidualRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from rows of finite numbers. Raises `ValueError` for others, or another kind."""
-        from surrogates.estimators import unfitted_learners
-        from surrogates.kinds import KINDS
-        from surrogates.regressors import MIN_LEARNED
+        from surrogates.kinds import KINDS, unfitted
 
         kinds = tuple(kind for kind in KINDS if kind != "auto")
         if self.kind not in kinds:
@@ -102,7 +100,7 @@ class ResidualRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ValueError("sample_weight: every weight is zero; give some rows a positive one")
         self.centre_ = float(np.average(y, weights=mass))
         self.scale_ = float(np.sqrt(np.average((y - self.centre_) ** 2, weights=mass))) or 1.0
-        (self.learner_,) = unfitted_learners(self.kind, self.seed, max(len(y), MIN_LEARNED)).values()
+        (self.learner_,) = unfitted(self.kind, self.seed).values()
         self.learner_.fit(X, (y - self.centre_) / self.scale_, mass)
         return self
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from surrogates.metrics import spearman
-from surrogates.regressors import blended
+from surrogates.regressors import BlendResidual, blended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from surrogates.regressors import Residual
     from surrogates.table import Floats
 
 BETTER, RANK_TOLERANCE = 0.95, 0.001
+BLEND = "ensemble"
 
 
 @final
@@ -47,6 +49,20 @@ class HeldOut:
     def rank_correlation(self) -> float | None:
         """Spearman's, None where it is not defined."""
         return spearman(self.truth, self.means)
+
+
+def with_blend(
+    learners: Mapping[str, Residual], held_out: Mapping[str, HeldOut], baseline: str
+) -> tuple[dict[str, Residual], dict[str, HeldOut]]:
+    """Both with the blend of all learners as the last, if there are several to choose from.
+
+    `baseline` is what is already known without learning: no part of the blend, but it may be the better choice.
+    """
+    if len(learners) < 2:
+        return dict(learners), dict(held_out)
+    parts = [name for name in learners if name != baseline]
+    blend = BlendResidual(tuple(learners[name] for name in parts))
+    return {**learners, BLEND: blend}, {**held_out, BLEND: HeldOut.blend(held_out[name] for name in parts)}
 
 
 def chosen(held_out: Mapping[str, HeldOut], weights: Floats) -> str:

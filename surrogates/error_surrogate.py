@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 
 from surrogates.calibration import Calibration
-from surrogates.choice import HeldOut, chosen
+from surrogates.choice import HeldOut, chosen, with_blend
 from surrogates.errors import NotFittedError, SurrogateError
 from surrogates.features import COMPACT, feature_matrix, feature_names
 from surrogates.kinds import DEFAULT, KINDS, Kind, unfitted
 from surrogates.law_choice import N_FOLDS
-from surrogates.regressors import MIN_LEARNED, BlendResidual, OffsetResidual, Residual
+from surrogates.ordering import ordered
+from surrogates.regressors import MIN_LEARNED, OffsetResidual, Residual
 from surrogates.spec import HardwareTarget
 from surrogates.splits import architecture_groups, group_folds
 from surrogates.target_model import FORMULA
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from surrogates.table import Floats
 
 SCHEMA = 1  # raised whenever the same parameters and trainings would give other predictions
-MEAN, BLEND = "mean", "ensemble"
+MEAN = "mean"
 SEED_STD = 0.05  # of log errors: what another seed changes, beside which a smaller error of measurement says nothing
 REACH = math.log(2.0)  # beyond the best and the worst training, a centre is at most this much better or worse
 FARTHEST = 20.0  # of an end of an interval from all trainings, a factor of 5e8
@@ -204,11 +205,7 @@ class ErrorSurrogate:
         learners = _unfitted(self.kind, self.seed, len(truth), len(COMPACT) + len(names))
         for learner in learners.values():
             learner.fit(features, truth - centre, weights)
-        held_out = _held_out(learners, features, truth, weights, groups)
-        if len(learners) > 1:  # the mean is no part of the blend, but may be the better choice
-            parts = [name for name in learners if name != MEAN]
-            learners[BLEND] = BlendResidual(tuple(learners[name] for name in parts))
-            held_out[BLEND] = HeldOut.blend(held_out[name] for name in parts)
+        learners, held_out = with_blend(learners, _held_out(learners, features, truth, weights, groups), MEAN)
         name = chosen(held_out, weights)
         found = held_out[name]
         calibration = Calibration.from_held_out(found.errors, found.stds, weights, groups)
@@ -246,12 +243,7 @@ def _ordered(
     """Trainings and weights in an order that depends on their content alone; the largest weight becomes 1."""
     if not trainings:
         raise SurrogateError("no trainings: a predictor needs at least one measured error to learn from")
-    mass = np.ones(len(trainings)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if mass.shape != (len(trainings),) or not (np.isfinite(mass).all() and (mass > 0).all()):
-        raise SurrogateError(f"weights must be {len(trainings)} finite positive numbers, one for each training")
-    keys = [(json.dumps(one.to_dict(), sort_keys=True), -mass[row], row) for row, one in enumerate(trainings)]
-    order = [row for *_, row in sorted(keys)]
-    return tuple(trainings[row] for row in order), mass[order] / mass.max()
+    return ordered(trainings, weights, "training", lambda one: json.dumps(one.to_dict(), sort_keys=True))
 
 
 def _features(specs: Sequence[ModelSpec], columns: Mapping[str, Floats]) -> Floats:

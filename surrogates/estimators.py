@@ -20,6 +20,7 @@ from surrogates.errors import MixedRecordsError, NotFittedError, SurrogateError
 from surrogates.features import feature_names
 from surrogates.graph_law import graph_digest
 from surrogates.kinds import DEFAULT, KINDS, Kind, unfitted
+from surrogates.ordering import ordered
 from surrogates.prediction import Prediction, Surrogate, joined
 from surrogates.records import TARGETS, Stage, records_digest, training_digest
 from surrogates.regressors import MIN_LEARNED, NoResidual, OffsetResidual, Residual
@@ -257,12 +258,7 @@ def ordered_records(
     """Records and weights in an order that depends on their content alone; the largest weight becomes 1."""
     if not records:
         raise SurrogateError("no records: a surrogate needs at least one synthesis to learn from")
-    mass = np.ones(len(records)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if mass.shape != (len(records),) or not (np.isfinite(mass).all() and (mass > 0).all()):
-        raise SurrogateError(f"weights must be {len(records)} finite positive numbers, one for each record")
-    keys = [(records_digest([record]), -mass[row], row) for row, record in enumerate(records)]
-    order = [row for *_, row in sorted(keys)]
-    return tuple(records[row] for row in order), mass[order] / mass.max()
+    return ordered(records, weights, "record", lambda record: records_digest([record]))
 
 
 def source_of(records: Sequence[SynthesisRecord], stage: Stage) -> str:

@@ -54,8 +54,7 @@ def from_settings(settings: Mapping[str, Any]) -> Residual:
     if kind == "law":
         return NoResidual()
     if kind == "ridge":
-        # files of before had no other columns than the compact ones
-        return RidgeResidual(float(settings["penalty"]), int(settings.get("smooth", len(COMPACT))))
+        return RidgeResidual(float(settings["penalty"]), int(settings["smooth"]))
     if kind == "gp":
         from surrogates.gaussian_process import Kernel
 

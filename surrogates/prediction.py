@@ -57,7 +57,6 @@ class Prediction:
         found: Floats = np.where(reach > 0, inside, (self.mean[target] <= bound).astype(np.float64))
         return np.where(bound < 0, 0.0, found)
 
-
     def scores(self, records: Sequence[SynthesisRecord]) -> Foreseen:
         """How far these were off for the n networks, once they are synthesised: |error| / std of log(1 + cost).
 

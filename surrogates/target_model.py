@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 
 from surrogates.calibration import NOMINAL, Calibration, weighted_quantile
-from surrogates.choice import HeldOut, chosen
+from surrogates.choice import HeldOut, chosen, with_blend
 from surrogates.graph_law import GraphLaw
 from surrogates.kinds import from_settings
 from surrogates.law_choice import N_FOLDS, chosen_law, log_cost, refitted
 from surrogates.layer_law import LayerLaw, closed_form
-from surrogates.regressors import BlendResidual
 from surrogates.splits import group_folds
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ LARGEST = float(np.log(1e9))
 LOWEST = {"latency_cycles": 1.0, "initiation_interval": 1.0}  # of the other targets 0
 COUNTED = ("dsp", "bram_18k", "initiation_interval")  # follow from the description but for a few pruned multipliers
 CONFIRMED = 0.1  # a closed form is the model where nine tenths of the records are within so much of it, log scale
-BLEND, CLOSED_FORM, LAW = "ensemble", "closed form", "law"
+CLOSED_FORM, LAW = "closed form", "law"
 SPREADS = 1.645  # from the centre to the end of a 90 % interval of a normal distribution, in standard deviations
 FORMULA = Calibration(0.0, SPREADS, 0)  # of what follows a closed form
 _PLAIN = ("target", "floor_holds", "spread", "exact", "learner", "error")
@@ -139,11 +138,7 @@ class TargetModel:
         residuals = learners(len(data.records))
         law = chosen_law(data, target)
         _fit_residuals(law, data, target, residuals.values())
-        held_out = _held_out(law, data, target, residuals)
-        if len(residuals) > 1:  # the law alone is no part of the blend, but may be the better choice
-            held_out[BLEND] = HeldOut.blend(found for name, found in held_out.items() if name != LAW)
-            parts = tuple(residual for name, residual in residuals.items() if name != LAW)
-            residuals = {**residuals, BLEND: BlendResidual(parts)}
+        residuals, held_out = with_blend(residuals, _held_out(law, data, target, residuals), LAW)
         name = chosen(held_out, data.weights)
         found = held_out[name]
         calibration = Calibration.from_held_out(

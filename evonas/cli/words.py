@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from evonas.cli._rich import Table
     from evonas.cli.pace import Pace
     from evonas.cli.rows import GenerationRow
-    from evonas.study.events import Event
+    from evonas.study.events import Event, Preselection
     from evonas.study.observer import Advance, Progress
     from evonas.study.state import StudyState
 
@@ -177,14 +177,19 @@ def _generation_line(event: Asked | Halved | Told, state: StudyState) -> str:
     if isinstance(event, Halved):
         left = len(event.scores) - len(event.stopped)
         return f"after {quantity(event.epochs, 'epoch')} {left} of {len(event.scores)} go on"
-    chosen = state.generations[event.generation].preselection
-    preselected = "" if chosen is None else f", chosen among {chosen.offspring} offspring" if chosen.versions else (
-        f", the first of {chosen.offspring} offspring, because no predictor ranks them"
-    )
+    preselected = _preselected(state.generations[event.generation].preselection)
     again = f", {row.reused} known already" if row.reused else ""
     dropped = f", {row.dropped} outside the constraints" if row.dropped else ""
     nearest = _nearest(state, event.generation) if row.dropped and row.dropped == row.asked - row.reused else ""
     return f"generation {event.generation}: {quantity(row.asked, 'candidate')}{preselected}{again}{dropped}{nearest}"
+
+
+def _preselected(found: Preselection | None) -> str:
+    if found is None:
+        return ""
+    if found.versions:
+        return f", chosen among {found.offspring} offspring"
+    return f", the first of {found.offspring} offspring, because no predictor ranks them"
 
 
 def _nearest(state: StudyState, generation: int) -> str:

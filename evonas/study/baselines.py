@@ -27,7 +27,7 @@ from evonas.seeding import derive
 from evonas.space.base import NORMS
 from evonas.space.published_results import Published
 from evonas.study.baseline_files import RealisedBaseline, Recipe, Shelf, TrainedBaseline
-from evonas.study.jobs import SynthesisOrder, Training, score, synthesise_candidate
+from evonas.study.jobs import SynthesisOrder, Training, clip_of, score, synthesise_candidate
 from evonas.study.workers import Workers
 from evonas.tasks import load_task
 from surrogates import ModelSpec, Stage, analytic_costs
@@ -333,7 +333,7 @@ class _Run:
 
     def _budget(self) -> Training:
         training = self._study.config.training
-        clip = float(getattr(self._task, "clip", 4.0))
+        clip = clip_of(self._task)
         return Training(training.epochs, training.batch_size, clip, training.max_rows, training.weight_decay)
 
     def _seed(self, baseline: Baseline) -> int:

@@ -48,8 +48,8 @@ class Preselection:
 
     `offspring` is how many the algorithm was asked for. `held_out` is Spearman's correlation of predicted with measured
     task metrics of architectures that were held out, by metric. `versions` are of the predictors that chose, and
-    `predicted` what these say of each candidate; both are empty where they ranked no better than
-    chance, and the offspring were taken as they came.
+    `predicted` what these say of each candidate; both are empty where they ranked no better than chance, and the
+    offspring were taken as they came.
     """
 
     offspring: int

@@ -137,6 +137,11 @@ def _train_together(
     return tuple(_repeated(task, order, dict(islice(results, len(order.seeds))), going_on) for order in orders)
 
 
+def clip_of(task: Task) -> float:
+    """Largest magnitude of the task's inputs; 4 (standard deviations) for a task of one's own that does not say."""
+    return float(getattr(task, "clip", 4.0))
+
+
 def stack_proxies(task: Task, orders: Sequence[TrainingOrder], clip: float) -> tuple[dict[str, float], ...]:
     """Zero-cost proxies of candidates of one structure, by name, with the first seed of each."""
     from evonas.training.proxies import proxies

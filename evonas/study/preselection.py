@@ -19,7 +19,7 @@ from evonas.search import best
 from evonas.seeding import stream
 from evonas.space import Phenotype
 from evonas.study.events import Preselection
-from evonas.study.jobs import TrainingOrder, stack_proxies
+from evonas.study.jobs import TrainingOrder, clip_of, stack_proxies
 from evonas.study.training import training_seed
 from evonas.training.grouping import stacks
 from surrogates import ErrorSurrogate, MeasuredError, Stage
@@ -140,7 +140,7 @@ class Preselector:
         """Those that are not known yet, by the workers, in stacks."""
         study = self._study
         wanted = [p for p in phenotypes if p.digest not in self._proxies]
-        clip, batch_size = float(getattr(study.task, "clip", 4.0)), study.config.training.batch_size
+        clip, batch_size = clip_of(study.task), study.config.training.batch_size
         groups = {f"proxies-{n}": stack for n, stack in enumerate(stacks([p.spec for p in wanted], batch_size))}
         orders = [
             TrainingOrder(p.spec.to_dict(), p.learning_rate, (training_seed(study.config.seed, p),), p.norm)

@@ -11,7 +11,7 @@ from evonas.models.quantised_network import QuantisedNetwork
 from evonas.seeding import derive
 from evonas.space import Phenotype
 from evonas.study.halving import halved
-from evonas.study.jobs import Training, TrainingOrder, measure, train_stack
+from evonas.study.jobs import Training, TrainingOrder, clip_of, measure, train_stack
 from evonas.study.stack_size import largest_stack
 from evonas.training.grouping import ROOMS, Room, stacks
 
@@ -102,12 +102,11 @@ class TrainingRound:
 
     def _job(self, key: str, stack: tuple[int, ...], until: int | None) -> Job:
         study, training = self._study, self._study.config.training
-        clip = float(getattr(study.task, "clip", 4.0))
         patience = None if until else training.patience
         settings = Training(
             training.epochs,
             training.batch_size,
-            clip,
+            clip_of(study.task),
             training.max_rows,
             training.weight_decay,
             patience,

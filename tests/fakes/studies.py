@@ -6,13 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from evonas.config import resolve
 from evonas.execution.inline import InlineExecutor
 from evonas.models.fixed_point import FixedPoint, QuantisedDense
 from evonas.models.quantised_network import QuantisedNetwork
-from evonas.store.event_log import EventLog
+from evonas.store.event_log import EventLog, holds_events
 from evonas.study.jobs import TrainedCandidate, Training, TrainingOrder, score
+from evonas.study.study import Study
 from evonas.tasks import ArrayTask, Split
 from fakes.backend import InstantBackend
 from fakes.surrogate import InstantSurrogate
@@ -202,3 +204,31 @@ def _quiet(value: Any) -> Any:
 
 if os.environ.get(IN_WORKERS):
     install(setattr, InstantBackend(), training=False)
+
+
+def dies_at_every_event(
+    monkeypatch: Any, config: Any, directory: Path, events: list[tuple[str, Any]], alive: int = 0
+) -> None:
+    """Run a study to the end whose process dies at every event after the first `alive` ones, and is resumed each time.
+
+    At each death the log holds what `events`, of a study that lived, begins with.
+    """
+    append, deadly = EventLog.append, alive
+
+    def dying(log: EventLog, kind: str, body: Any) -> Any:
+        row = append(log, kind, body)
+        if len(log) == deadly:
+            raise OSError
+        return row
+
+    def go_on() -> None:
+        begun, task = holds_events(directory), make_task()
+        with Study.resume(directory, task=task) if begun else Study(config, directory, task=task) as study:
+            study.run()
+
+    monkeypatch.setattr(EventLog, "append", dying)
+    while deadly < len(events):
+        deadly += 1
+        with pytest.raises(OSError):
+            go_on()
+        assert story(directory) == events[:deadly]

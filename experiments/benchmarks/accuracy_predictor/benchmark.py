@@ -21,10 +21,11 @@ import numpy as np
 
 from evonas.config import StudyConfig, load_config
 from evonas.execution import Job, executor
-from evonas.seeding import derive, stream
+from evonas.seeding import stream
 from evonas.study.evolution import make_space
 from evonas.study.jobs import TrainedCandidate, Training, TrainingOrder, stack_proxies, train_stack
 from evonas.study.study import Study
+from evonas.study.training import training_seed
 from evonas.tasks import load_task
 from evonas.training.grouping import stacks
 from surrogates import ErrorSurrogate, MeasuredError, analytic_costs
@@ -60,7 +61,7 @@ def measured(config: StudyConfig, task: Task, workers: int) -> tuple[list[Measur
     genomes = space.sample(NETWORKS, stream(0, "accuracy predictor"))
     phenotypes = [space.decode(genome) for genome in genomes]
     orders = [
-        TrainingOrder(p.spec.to_dict(), p.learning_rate, (derive(0, "train", p.digest),), p.norm) for p in phenotypes
+        TrainingOrder(p.spec.to_dict(), p.learning_rate, (training_seed(0, p),), p.norm) for p in phenotypes
     ]
     settings = config.training
     training = Training(settings.epochs, settings.batch_size, task.clip, settings.max_rows)  # type: ignore[attr-defined]

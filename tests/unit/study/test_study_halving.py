@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from fakes.backend import InstantBackend
-from fakes.studies import install, make_task, story, told_in_order
+from fakes.studies import dies_at_every_event, install, make_task, story, told_in_order
 
 import evonas.study.training
 from evonas.cli.rows import counted, generation_row
@@ -15,7 +15,6 @@ from evonas.cli.words import event_line
 from evonas.config import resolve
 from evonas.errors import ConfigurationError, Failure, FailureKind
 from evonas.report import views
-from evonas.store.event_log import EventLog, holds_events
 from evonas.study.events import from_body, to_body
 from evonas.study.halving import halved
 from evonas.study.study import Study, load_study
@@ -118,28 +117,8 @@ def test_repeats_go_on_each_by_itself(backend, configured, tmp_path):
 
 def test_a_death_at_any_event_changes_nothing(backend, configured, tmp_path, monkeypatch):
     run(configured(*HALVING), tmp_path / "whole")
-    events, append, deadly = story(tmp_path / "whole"), EventLog.append, 0
-
-    def dying(log, kind, body):
-        row = append(log, kind, body)
-        if len(log) == deadly:
-            raise OSError
-        return row
-
-    def go_on(directory):
-        task = make_task()
-        begun = holds_events(directory)
-        study = Study.resume(directory, task=task) if begun else Study(configured(*HALVING), directory, task=task)
-        with study:
-            study.run()
-
-    monkeypatch.setattr(EventLog, "append", dying)
-    mortal = tmp_path / "mortal"
-    while deadly < len(events):
-        deadly += 1
-        with pytest.raises(OSError):
-            go_on(mortal)
-        assert story(mortal) == events[:deadly]
+    events, mortal = story(tmp_path / "whole"), tmp_path / "mortal"
+    dies_at_every_event(monkeypatch, configured(*HALVING), mortal, events)
     assert told_in_order(story(mortal)) == told_in_order(events)
 
 

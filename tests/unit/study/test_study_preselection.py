@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fakes.backend import InstantBackend
-from fakes.studies import ShuffledExecutor, install, instant_training, make_task, one_by_one, settings, story
+from fakes.studies import (
+    ShuffledExecutor,
+    dies_at_every_event,
+    install,
+    instant_training,
+    make_task,
+    one_by_one,
+    settings,
+    story,
+)
 
 import evonas.study.preselection
 import evonas.study.training
@@ -16,7 +25,7 @@ from evonas.cli.words import event_line
 from evonas.config import restore
 from evonas.errors import ConfigurationError, StudyError, StudyMismatchError
 from evonas.objectives import Measurement
-from evonas.store.event_log import EventLog, holds_events
+from evonas.store.event_log import EventLog
 from evonas.study.events import Preselection, from_body, to_body
 from evonas.study.state import StudyState
 from evonas.study.study import Study, load_study
@@ -188,28 +197,9 @@ def test_a_death_at_any_event_changes_nothing(train, trained, configured, tmp_pa
     trained(train)
     config = configured(*SETTINGS, "search.generations=3")
     run(config, tmp_path / "whole")
-    events, append = story(tmp_path / "whole"), EventLog.append
-    deadly = next(n for n, (kind, body) in enumerate(events) if kind == "asked" and body["generation"] == 1)
-
-    def dying(log, kind, body):
-        row = append(log, kind, body)
-        if len(log) == deadly:
-            raise OSError
-        return row
-
-    def go_on(directory):
-        begun = holds_events(directory)
-        study = Study.resume(directory, task=make_task()) if begun else Study(config, directory, task=make_task())
-        with study:
-            study.run()
-
-    monkeypatch.setattr(EventLog, "append", dying)
-    mortal = tmp_path / "mortal"
-    while deadly < len(events):
-        deadly += 1
-        with pytest.raises(OSError):
-            go_on(mortal)
-        assert story(mortal) == events[:deadly]
+    events = story(tmp_path / "whole")
+    alive = next(n for n, (kind, body) in enumerate(events) if kind == "asked" and body["generation"] == 1)
+    dies_at_every_event(monkeypatch, config, tmp_path / "mortal", events, alive)
     assert any(body.get("preselection") for _, body in events)
 
 

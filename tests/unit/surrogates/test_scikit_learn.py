@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from fakes.records import FITTABLE_KINDS, SLOW_KINDS, random_specs, synthetic_records
 from sklearn.base import clone
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from surrogates import HardwareTarget, ResidualRegressor, Stage, TransferSurrogate, feature_matrix
+from surrogates._sklearn import boost
 from surrogates.errors import SurrogateError
 from surrogates.estimators import ResidualSurrogate
 from surrogates.splits import architecture_groups
@@ -42,6 +46,21 @@ def test_a_learner_explains_what_it_has_not_seen(kind):
     assert np.array_equal(mean, model.predict(X[40:]))
     assert (std > 0).all()
     assert np.mean(np.abs(mean - Y[40:]) < 4 * std) > 0.8
+
+
+def test_boosted_trees_add_up_to_what_scikit_learn_predicts():
+    weights = np.linspace(0.5, 2, len(Y))
+    model = GradientBoostingRegressor(
+        n_estimators=60, learning_rate=0.15, max_depth=3, subsample=0.5, max_features=0.5, random_state=3
+    )
+    expected = model.fit(X, Y, sample_weight=weights).predict(X)
+    np.testing.assert_allclose(boost(X, Y, weights, seed=3).predict(X)[0], expected, rtol=1e-9)
+
+
+def test_a_deep_ensemble_says_what_it_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "surrogates._torch", None)
+    with pytest.raises(SurrogateError, match="kind = 'deep_ensemble' needs torch"):
+        ResidualRegressor("deep_ensemble").fit(X, Y)
 
 
 def test_what_is_left_out_by_its_weight_is_as_if_it_were_not_there():
