@@ -95,7 +95,8 @@ def row(name: str, records: Sequence[SynthesisRecord], costs: Costs, bounds: tup
     for target in ("dsp", "latency_cycles"):
         exact = target in costs and np.mean(np.round(costs[target]) == values(records, target))
         cells.append(f"{exact:.1%}" if target in costs else "")
-    cells.append(f"{spearman(values(records, 'lut'), costs['lut']) or 0:.3f}")
+    ranks = spearman(values(records, "lut"), costs["lut"])
+    cells.append("" if ranks is None else f"{ranks:.3f}")
     for target in ("lut", "ff"):
         covered = coverage(values(records, target), bounds[0][target], bounds[1][target]) if bounds else None
         cells.append("" if covered is None else f"{covered:.2f}")
