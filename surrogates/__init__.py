@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from surrogates.pretrained import shipped_dataset, start_records
     from surrogates.recalibration import RecalibrationSummary, recalibrate
     from surrogates.start import start_surrogate
+    from surrogates.trace import TraceSurrogate, trace_surrogate
     from surrogates.transfer import TransferSurrogate
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Surrogate",
     "SurrogateError",
     "SynthesisRecord",
+    "TraceSurrogate",
     "TransferSurrogate",
     "Window",
     "accuracy",
@@ -82,6 +84,7 @@ __all__ = [
     "shipped_dataset",
     "start_records",
     "start_surrogate",
+    "trace_surrogate",
     "write_records",
 ]
 
@@ -103,6 +106,7 @@ _HOMES = {
     "pretrained": ("shipped_dataset", "start_records"),
     "recalibration": ("RecalibrationSummary", "recalibrate"),
     "start": ("start_surrogate",),
+    "trace": ("TraceSurrogate", "trace_surrogate"),
     "transfer": ("TransferSurrogate",),
 }
 _LAZY = {name: home for home, names in _HOMES.items() for name in names}

@@ -73,11 +73,18 @@ def write_columns(dataset: Dataset, path: Path | str) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), held.getvalue(), zipfile.ZIP_DEFLATED)
 
 
-def read_columns(path: Path | str, stages: Iterable[Stage] = tuple(Stage)) -> Dataset:
-    """Read records and failures of these stages. Raises `SpecError` for another file or schema, and says the mend."""
+def read_columns(path: Path | str, stages: Iterable[Stage] = tuple(Stage), *, complete: bool = False) -> Dataset:
+    """Read records and failures of these stages; with `complete` of networks that have a record of each of them.
+
+    Raises `SpecError` for another file or schema, and says the mend.
+    """
     columns, header = _open(Path(path))
     wanted = [int(stage) for stage in stages]
-    chosen = {name: np.flatnonzero(np.isin(columns[f"{name}_stage"], wanted)) for name in ("record", "failure")}
+    kept = _complete(columns, wanted) if complete else np.ones(len(columns["network_parts"]), dtype=bool)
+    chosen = {
+        name: np.flatnonzero(np.isin(columns[f"{name}_stage"], wanted) & kept[columns[f"{name}_network"]])
+        for name in ("record", "failure")
+    }
     needed = {int(row) for name, rows in chosen.items() for row in columns[f"{name}_network"][rows]}
     specs = _specs(columns, header, needed)
     targets = [HardwareTarget(**target) for target in header["targets"]]
@@ -230,6 +237,14 @@ def _open(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         mend = f"this version reads schema {SCHEMA}; write the records anew with this version"
         raise SpecError(f"{path}: schema", header.get("schema"), mend)
     return columns, header
+
+
+def _complete(columns: Mapping[str, NDArray[Any]], stages: Sequence[int]) -> NDArray[np.bool_]:
+    """Which networks have records of all these stages."""
+    of, at = columns["record_network"], columns["record_stage"]
+    networks = np.arange(len(columns["network_parts"]))
+    kept: NDArray[np.bool_] = np.logical_and.reduce([np.isin(networks, of[at == stage]) for stage in stages])
+    return kept
 
 
 def _specs(

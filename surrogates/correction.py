@@ -49,9 +49,14 @@ class Correction:
         weights: Floats,
         groups: Sequence[str],
         foreseen: Sequence[float] = (),
+        *,
+        learner: Residual | None = None,
     ) -> Correction:
-        """Fit to n examples: `known`, `wanted` and `weights` (n,), `features` (n, p) and the architecture of each."""
-        residual: Residual = GPResidual() if len(wanted) >= MIN_LEARNED else OffsetResidual()
+        """Fit to n examples: `known`, `wanted` and `weights` (n,), `features` (n, p) and the architecture of each.
+
+        `learner`, unfitted, is what learns the residual; a Gaussian process by default.
+        """
+        residual: Residual = (learner or GPResidual()) if len(wanted) >= MIN_LEARNED else OffsetResidual()
         line = _fit_parts(known, wanted, features, weights, residual)
         if len(set(groups)) < 3:
             nothing = np.zeros(len(wanted)), np.ones(len(wanted))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from evonas.cli._typer import Argument, JsonFlag, Option
 from evonas.cli.guard import guarded
+from evonas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from surrogates import HardwareTarget, ModelSpec, Prediction
+    from collections.abc import Sequence
+
+    from surrogates import HardwareTarget, ModelSpec, Prediction, SynthesisRecord
 
 SHOWN = {
     "lut": "LUT",
@@ -71,30 +74,46 @@ def predict(
     ] = None,
     part: Annotated[str, Option(help="Part name of the FPGA.")] = "xcvu13p-flga2577-2-e",
     clock_period_ns: Annotated[float, Option(help="Clock period in nanoseconds.")] = 5.0,
+    trace: Annotated[
+        bool,
+        Option(
+            "--trace",
+            help="Of a design or network file: first count the adders and registers of its very weights, which takes"
+            " seconds and leaves much less doubt.",
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Predict the hardware cost of a network that is neither trained nor synthesised, with 90 % intervals.
 
     LUT, FF, DSP, blocks of 18 Kbit of RAM, latency, and the cycles from one input to the next (II). The surrogate
     learned from the synthesis results that come with the package; it is the one a study starts with. Of a network file
-    the widths of its numbers count as hls4ml reads them, with fixed<16,6> for what has no type of its own.
+    the widths of its numbers count as hls4ml reads them, with fixed<16,6> for what has no type of its own. With --trace
+    another surrogate says what logic synthesis will leave of what the arithmetic compiler makes of the weights.
     """
     with guarded():
         from evonas.cli.network_file import is_network_file, read_network_file
         from evonas.cli.output import emit
         from evonas.cli.specs import Shorthand, read_spec
-        from surrogates import HardwareTarget, start_surrogate
+        from surrogates import HardwareTarget, start_surrogate, trace_surrogate
 
         name = None if activation is None else activation.value
         shorthand = Shorthand(weight_bits, activation_bits, input_bits, sparsity, name, reuse_factor)
         target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
         notes: tuple[str, ...] = ()
-        if is_network_file(Path(spec)):
-            network, notes = read_network_file(Path(spec), target, shorthand)
+        traced: SynthesisRecord | None = None
+        if trace:
+            traced, notes = _traced(Path(spec), target, shorthand.given())
+            network, prediction = traced.spec, trace_surrogate().predict([traced])
         else:
-            network = read_spec(spec, shorthand)
-        prediction = start_surrogate().predict([network], target)
+            if is_network_file(Path(spec)):
+                network, notes = read_network_file(Path(spec), target, shorthand)
+            else:
+                network = read_spec(spec, shorthand)
+            prediction = start_surrogate().predict([network], target)
         data = prediction_data(network, target, prediction) | {"notes": list(notes)}
+        if traced is not None:
+            data["traced"] = {name: getattr(traced, name) for name in (*SHOWN, "latency_ns")}
         if as_json:
             emit(data)
         else:
@@ -124,17 +143,42 @@ def prediction_data(network: "ModelSpec", target: "HardwareTarget", prediction: 
     }
 
 
+def _traced(
+    path: Path, target: "HardwareTarget", given: "Sequence[str]"
+) -> "tuple[SynthesisRecord, tuple[str, ...]]":
+    """The traced record of a design or network file, and what is not counted."""
+    from evonas.cli.synth import random_inputs, say
+    from evonas.cli.synth_file import is_foreign
+    from evonas.synthesis.handover import load_design
+    from evonas.synthesis.tracing import trace_design, trace_file
+
+    if given:
+        raise ConfigurationError("--trace", str(path), f"has bits and weights of its own: leave out {', '.join(given)}")
+    if not path.exists():
+        raise ConfigurationError("--trace", str(path), "give a design.json, its folder, an .onnx, .keras or .h5 file")
+    if is_foreign(path):
+        return trace_file(path, target, progress=say)
+    network = load_design(path)
+    return trace_design(network, random_inputs(network), target, progress=say), ()
+
+
 def _show(network: "ModelSpec", data: dict[str, Any], asked: str | None) -> None:
     from evonas.cli._rich import Text, console, table
     from evonas.report.formatting import count, decimal, describe, shortest
 
-    def row(name: str, found: dict[str, float], digits: int) -> list[str]:
-        return [name, *(decimal(found[k], digits) if digits else count(found[k]) for k in ("value", "lower", "upper"))]
+    traced: dict[str, float] | None = data.get("traced")
+
+    def row(name: str, metric: str, digits: int) -> list[str]:
+        found = data["predicted"][metric]
+        numbers = [found[k] for k in ("value", "lower", "upper")]
+        if traced is not None:
+            numbers.insert(0, traced[metric])
+        return [name, *(decimal(number, digits) if digits else count(number) for number in numbers)]
 
     out = console()
-    values = data["predicted"]
-    rows = [row(name, values[metric], int(metric == "latency_cycles")) for metric, name in SHOWN.items()]
-    rows.append(row("latency (ns)", values["latency_ns"], 1))
+    rows = [row(name, metric, int(metric == "latency_cycles")) for metric, name in SHOWN.items()]
+    rows.append(row("latency (ns)", "latency_ns", 1))
+    traces = [] if traced is None else ["traced"]
     period = shortest(data["target"]["clock_period_ns"])
     out.print(Text(describe(network), style="bold"))
     out.print(Text(f"inputs {network.input_bits} bit; {data['target']['part']} at {period} ns"))
@@ -142,7 +186,7 @@ def _show(network: "ModelSpec", data: dict[str, Any], asked: str | None) -> None
         out.print(Text(_reuse_factors(network, asked)))
     out.print(
         table(
-            [("", "left"), ("predicted", "right"), ("90 % from", "right"), ("to", "right")],
+            [("", "left"), *((name, "right") for name in (*traces, "predicted", "90 % from", "to"))],
             rows,
             caption=f"stage {data['stage']}, surrogate {data['surrogate_version']}",
         )

@@ -33,15 +33,17 @@ def start_records() -> list[SynthesisRecord]:
     return [*records, *(record for record in held if part_of(record.spec) == "calibration")]
 
 
-def shipped_dataset(stages: Iterable[Stage] = tuple(Stage)) -> Dataset:
-    """Networks of all families with what tools made of them, and what tools failed on, up to these stages.
+def shipped_dataset(stages: Iterable[Stage] = tuple(Stage), *, complete: bool = False) -> Dataset:
+    """Networks of all families with what tools made of them, and what tools failed on, at these stages.
+
+    With `complete` only the networks that have a record of every one of them.
 
     Raises `SurrogateError` if the installation lacks the file.
     """
     from surrogates.columns import read_columns
 
     with as_file(_found(DATASET)) as path:
-        return read_columns(path, stages)
+        return read_columns(path, stages, complete=complete)
 
 
 def _found(name: str) -> Traversable:

@@ -3,9 +3,10 @@
     python experiments/benchmarks/surrogates/own.py [--studies DIR ...]
 
 The trained networks of the test part of the data set that the package ships, all families; with --studies also the
-networks that these studies have synthesised, which are trained and chosen. Peers are regressors that people use, on the
-features of the same records: those that the surrogate of studies starts from and, as they have no layer-graph network
-that has seen it, the training part as well.
+networks that these studies have synthesised, which are trained and chosen. "Traced first" knows the weights, and what
+the arithmetic compiler makes of them; it has learnt from networks of the other parts. Peers are regressors that people
+use, on the features of the same records: those that the surrogate of studies starts from and, as they have no
+layer-graph network that has seen it, the training part as well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from surrogates import (
     Stage,
     SynthesisRecord,
+    TraceSurrogate,
     analytic_costs,
     feature_matrix,
     fit_surrogate,
@@ -33,6 +35,7 @@ from surrogates.graph_law import shipped
 from surrogates.graph_table import GraphTable
 from surrogates.metrics import coverage, spearman
 from surrogates.splits import part_of
+from surrogates.trace import traced_and_synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,22 +43,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Pair = tuple[SynthesisRecord, SynthesisRecord]
     Costs = Mapping[str, Floats]
 
 TARGETS = ("lut", "ff", "dsp", "latency_cycles")
 HEAD = "| | LUT | FF | DSP exact | cycles exact | LUT ranks | 90 % LUT | 90 % FF |\n|---|---|---|---|---|---|---|---|"
 
 
-def of_studies(directories: Sequence[Path]) -> list[SynthesisRecord]:
-    """What studies have synthesised, each network once."""
+def of_studies(directories: Sequence[Path]) -> list[Pair]:
+    """What studies have synthesised, each network once, traced and synthesised."""
     from evonas import load_study
 
     found = {}
     for directory in directories:
         for event in load_study(directory).state.synthesised:
-            for record in event.records:
-                if record.stage == Stage.SYNTHESISED and event.failure is None:
-                    found[record.spec.digest, record.weights] = record
+            for pair in traced_and_synthesised(event.records if event.failure is None else ()):
+                found[pair[1].spec.digest, pair[1].weights] = pair
     return list(found.values())
 
 
@@ -103,8 +106,11 @@ def row(name: str, records: Sequence[SynthesisRecord], costs: Costs, bounds: tup
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def table(title: str, train: Sequence[SynthesisRecord], test: Sequence[SynthesisRecord], *, families: bool) -> None:
-    """Print all models on one set of records."""
+def table(
+    title: str, train: Sequence[SynthesisRecord], pairs: Sequence[Pair], of_traces: TraceSurrogate, *, families: bool
+) -> None:
+    """Print all models on one set of networks."""
+    traced, test = ([pair[k] for pair in pairs] for k in (0, 1))
     print(f"\n{title}: {len(test)} networks\n\n{HEAD}")
     closed = analytic_costs([record.spec for record in test])
     forms = {name: np.asarray(getattr(closed, name), np.float64) for name in ("lut", "ff", "dsp")}
@@ -120,6 +126,8 @@ def table(title: str, train: Sequence[SynthesisRecord], test: Sequence[Synthesis
     print(row("the same, weights known", test, graph(test, known=True)))
     found = predict_records(start_surrogate(), test)
     print(row("**start surrogate**", test, found.mean, (found.lower, found.upper)))
+    own_traces = of_traces.predict(traced)
+    print(row("**traced first**", test, own_traces.mean, (own_traces.lower, own_traces.upper)))
     origins = shipped_dataset([Stage.SYNTHESISED]).origins
     named = [origins[r.spec.digest].family if r.spec.digest in origins else "" for r in test]
     for family in sorted(set(named)) if families else ():
@@ -134,13 +142,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=Path, nargs="*", default=[], metavar="DIR")
     options = parser.parse_args()
-    held = shipped_dataset([Stage.SYNTHESISED]).of(Stage.SYNTHESISED, weights="trained")
-    parts = {name: [r for r in held if part_of(r.spec) == name] for name in ("training", "test")}
-    train = [*start_records(), *parts["training"]]
+    dataset = shipped_dataset([Stage.TRACED, Stage.SYNTHESISED], complete=True)
+    held = [record for record in dataset.records if dataset.origin(record.spec).weights == "trained"]
+    train = [r for r in held if r.stage == Stage.SYNTHESISED and part_of(r.spec) == "training"]
+    of_traces = TraceSurrogate().fit(record for record in held if part_of(record.spec) != "test")
+    tested = traced_and_synthesised(record for record in held if part_of(record.spec) == "test")
     print(f"start surrogate: {start_surrogate().learners}")
-    table("Architectures held out", train, parts["test"], families=True)
+    table("Architectures held out", [*start_records(), *train], tested, of_traces, families=True)
     if options.studies:
-        table("Networks of studies", train, of_studies(options.studies), families=False)
+        table("Networks of studies", [*start_records(), *train], of_studies(options.studies), of_traces, families=False)
 
 
 if __name__ == "__main__":

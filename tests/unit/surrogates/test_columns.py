@@ -47,6 +47,15 @@ def test_a_stage_alone(dataset, tmp_path):
     assert set(found.origins) == {dataset.records[-1].spec.digest, dataset.failures[0].spec.digest}
 
 
+def test_networks_of_every_stage(dataset, tmp_path):
+    write_columns(dataset, tmp_path / "records.npz")
+    found = read_columns(tmp_path / "records.npz", [Stage.TRACED, Stage.SYNTHESISED], complete=True)
+    both = dataset.records[-1].spec
+    assert found.records == tuple(record for record in dataset.records if record.spec == both)
+    assert {record.stage for record in found.records} == {Stage.TRACED, Stage.SYNTHESISED}
+    assert found.failures == tuple(failure for failure in dataset.failures if failure.spec == both)
+
+
 def test_the_bytes_depend_on_the_content_alone(dataset, tmp_path):
     write_columns(dataset, tmp_path / "one.npz")
     write_columns(dataset, tmp_path / "two.npz")
