@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from surrogates.estimators import ResidualSurrogate, fit_surrogate, predict_records
     from surrogates.features import feature_matrix, feature_names
     from surrogates.metrics import Accuracy, accuracy
-    from surrogates.persistence import load_surrogate, save_surrogate
+    from surrogates.persistence import load_surrogate, load_trace_surrogate, save_surrogate
     from surrogates.prediction import Prediction, Surrogate
     from surrogates.pretrained import shipped_dataset, start_records
     from surrogates.recalibration import RecalibrationSummary, recalibrate
-    from surrogates.start import start_surrogate
-    from surrogates.trace import TraceSurrogate, trace_surrogate
+    from surrogates.start import start_surrogate, trace_surrogate
+    from surrogates.trace import TraceSurrogate
     from surrogates.transfer import TransferSurrogate
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "feature_names",
     "fit_surrogate",
     "load_surrogate",
+    "load_trace_surrogate",
     "predict_records",
     "read_records",
     "recalibrate",
@@ -101,12 +102,12 @@ _HOMES = {
     "estimators": ("ResidualSurrogate", "fit_surrogate", "predict_records"),
     "features": ("feature_matrix", "feature_names"),
     "metrics": ("Accuracy", "accuracy"),
-    "persistence": ("load_surrogate", "save_surrogate"),
+    "persistence": ("load_surrogate", "load_trace_surrogate", "save_surrogate"),
     "prediction": ("Prediction", "Surrogate"),
     "pretrained": ("shipped_dataset", "start_records"),
     "recalibration": ("RecalibrationSummary", "recalibrate"),
-    "start": ("start_surrogate",),
-    "trace": ("TraceSurrogate", "trace_surrogate"),
+    "start": ("start_surrogate", "trace_surrogate"),
+    "trace": ("TraceSurrogate",),
     "transfer": ("TransferSurrogate",),
 }
 _LAZY = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,19 +8,20 @@ Offset and slope are shrunk towards none, so that a handful of examples already 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from surrogates.calibration import Calibration
+from surrogates.kinds import from_settings
 from surrogates.law_choice import N_FOLDS
 from surrogates.regressors import MIN_LEARNED, GPResidual, OffsetResidual, Residual
 from surrogates.splits import group_folds
 from surrogates.target_model import RESIDUAL_CAP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from surrogates.table import Floats
 
@@ -70,6 +71,23 @@ class Correction:
         calibration = Calibration.from_held_out(errors, stds, weights, groups, foreseen=foreseen)
         return cls(*line, residual, calibration, float(np.mean(np.abs(errors))))
 
+    def settings(self) -> dict[str, Any]:
+        """What a fit took time to find, as plain data: see `from_settings`."""
+        return {"residual": self.residual.settings(), "calibration": asdict(self.calibration), "error": self.error}
+
+    @classmethod
+    def from_settings(
+        cls, known: Floats, wanted: Floats, features: Floats, weights: Floats, settings: Mapping[str, Any]
+    ) -> Correction:
+        """The correction that `settings` were taken of, given what that was fitted to.
+
+        Raises `KeyError`, `TypeError` or `ValueError` for what are not settings.
+        """
+        residual = from_settings(settings["residual"])
+        line, left = _line(known, wanted, weights)
+        residual.condition(features, left, weights)
+        return cls(*line, residual, Calibration(**settings["calibration"]), settings["error"])
+
     def predict(self, known: Floats, features: Floats) -> tuple[Floats, Floats]:
         """Mean and spread of what is wanted, (n,) each."""
         mean, std = self.residual.predict(features)
@@ -80,12 +98,18 @@ class Correction:
 def _fit_parts(
     known: Floats, wanted: Floats, features: Floats, weights: Floats, residual: Residual
 ) -> tuple[float, float, float]:
-    """Centre, offset and slope by ridge regression; the residual learns what they leave over."""
+    """Centre, offset and slope; the residual learns what they leave over."""
+    line, left = _line(known, wanted, weights)
+    residual.fit(features, left, weights)
+    return line
+
+
+def _line(known: Floats, wanted: Floats, weights: Floats) -> tuple[tuple[float, float, float], Floats]:
+    """Centre, offset and slope by ridge regression, and what they leave over (n,), within its cap."""
     centre = float(np.average(known, weights=weights))
     design = np.column_stack([np.ones(len(known)), known - centre])
     mass = weights / weights.max() / NOISE_STD**2
     curvature = design.T @ (design * mass[:, None]) + np.diag([OFFSET_STD**-2, SLOPE_STD**-2])
     offset, slope = np.linalg.solve(curvature, design.T @ (mass * (wanted - known)))
     left = wanted - known - design @ np.array([offset, slope])
-    residual.fit(features, np.clip(left, -RESIDUAL_CAP, RESIDUAL_CAP), weights)
-    return centre, float(offset), float(slope)
+    return (centre, float(offset), float(slope)), np.clip(left, -RESIDUAL_CAP, RESIDUAL_CAP)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -31,7 +30,7 @@ from surrogates.splits import architecture_groups
 from surrogates.table import layer_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from surrogates.records import SynthesisRecord
     from surrogates.table import Floats
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 SCHEMA = 1  # raised whenever the same parameters and records would give other predictions
 LEARNT = ("lut", "ff")  # the others are counted by the trace, and synthesis can only find some of them superfluous
 COLUMNS = ("traced_lut", "traced_ff", "traced_cycles", "ff_per_lut", "lut_beyond_form", "ff_beyond_form")
+N_TREES = 50
 TAILS = (1 - NOMINAL) / 2, (1 + NOMINAL) / 2
 
 
@@ -76,11 +76,36 @@ class TraceSurrogate:
         """The traced and the synthesised record of each network that it has learnt from."""
         return self._need().pairs
 
+    @property
+    def records(self) -> tuple[SynthesisRecord, ...]:
+        """Both records of each of `pairs`."""
+        return tuple(record for pair in self.pairs for record in pair)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What, with the records, determines every prediction; plain data."""
+        return {"seed": self.seed}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """By cost all that the fit took time to find, as plain data."""
+        return {name: correction.settings() for name, correction in self._need().corrections.items()}
+
     def fit(self, records: Iterable[SynthesisRecord]) -> Self:
         """Learn afresh from networks that have a record of either stage; others are left out. Returns itself.
 
         Raises `SurrogateError` if there is no such network, `MixedRecordsError` for several tools.
         """
+        return self._learn(records, None)
+
+    def restore(self, records: Iterable[SynthesisRecord], settings: Mapping[str, Any]) -> Self:
+        """Be fitted as the surrogate was that had these `records` and `settings`; takes no search.
+
+        Raises as `fit`, and `KeyError`, `TypeError` or `ValueError` for what are not settings.
+        """
+        return self._learn(records, settings)
+
+    def _learn(self, records: Iterable[SynthesisRecord], settings: Mapping[str, Any] | None) -> Self:
         from surrogates._threadpoolctl import one_thread
 
         found = traced_and_synthesised(records)
@@ -93,13 +118,14 @@ class TraceSurrogate:
         traced = [pair[0] for pair in pairs]
         features, groups = _features(traced), architecture_groups([record.spec for record in traced])
         known, wanted = ({name: _logs([pair[k] for pair in pairs], name) for name in TARGETS} for k in (0, 1))
+        corrections = {}
         with one_thread():
-            corrections = {
-                name: Correction.fit(
-                    known[name], wanted[name], features, mass, groups, learner=TreesResidual(self.seed, 100)
-                )
-                for name in LEARNT
-            }
+            for name in LEARNT:
+                given = known[name], wanted[name], features, mass
+                if settings is None:
+                    corrections[name] = Correction.fit(*given, groups, learner=TreesResidual(self.seed, N_TREES))
+                else:
+                    corrections[name] = Correction.from_settings(*given, settings[name])
         ends = {name: _ends(known[name], wanted[name]) for name in TARGETS if name not in LEARNT}
         self._fitted = _Fitted(self._digest(pairs), tools[0], pairs, corrections, ends)
         return self
@@ -141,22 +167,13 @@ class TraceSurrogate:
         return self._fitted
 
     def _digest(self, pairs: Sequence[Pair]) -> str:
-        content: dict[str, Any] = {"schema": SCHEMA, "seed": self.seed, "features": [*COMPACT, *COLUMNS]}
-        content["pairs"] = [records_digest(pair) for pair in pairs]
+        content = {
+            **self.parameters,
+            "schema": SCHEMA,
+            "features": [*COMPACT, *COLUMNS],
+            "pairs": [records_digest(pair) for pair in pairs],
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@cache
-def trace_surrogate() -> TraceSurrogate:
-    """Fitted on the trained networks of `shipped_dataset`, which takes a second or two, once a process.
-
-    Raises `SurrogateError` if the installation lacks the file.
-    """
-    from surrogates.pretrained import shipped_dataset
-
-    dataset = shipped_dataset([Stage.TRACED, Stage.SYNTHESISED], complete=True)
-    trained = [record for record in dataset.records if dataset.origin(record.spec).weights == "trained"]
-    return TraceSurrogate().fit(trained)
 
 
 def traced_and_synthesised(records: Iterable[SynthesisRecord]) -> list[Pair]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RECORDS = "records.jsonl.gz"  # of dense networks
 DATASET = "records.npz"  # of networks of all families, each traced and some synthesised; columns: `surrogates.columns`
 SURROGATE = "surrogate.json.gz"  # of the default kind, fitted on `start_records`: experiments/synthesis_records
+TRACE_SURROGATE = "trace_surrogate.json.gz"  # fitted on `traced_records`, likewise
 
 
 def start_records() -> list[SynthesisRecord]:
@@ -31,6 +32,12 @@ def start_records() -> list[SynthesisRecord]:
         records = read_records(path)
     held = shipped_dataset([Stage.SYNTHESISED]).of(Stage.SYNTHESISED, weights="trained")
     return [*records, *(record for record in held if part_of(record.spec) == "calibration")]
+
+
+def traced_records() -> list[SynthesisRecord]:
+    """The trained networks of `shipped_dataset` that are synthesised, with what their traces say; raises as that."""
+    dataset = shipped_dataset([Stage.TRACED, Stage.SYNTHESISED], complete=True)
+    return [record for record in dataset.records if dataset.origin(record.spec).weights == "trained"]
 
 
 def shipped_dataset(stages: Iterable[Stage] = tuple(Stage), *, complete: bool = False) -> Dataset:

@@ -1,16 +1,28 @@
 import json
+from dataclasses import replace
 from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
 from fakes.records import FITTABLE_KINDS, random_specs, synthetic_records
 
-from surrogates import TARGETS, HardwareTarget, Stage, fit_surrogate, load_surrogate, save_surrogate, start_surrogate
+from surrogates import (
+    TARGETS,
+    HardwareTarget,
+    Stage,
+    TraceSurrogate,
+    fit_surrogate,
+    load_surrogate,
+    load_trace_surrogate,
+    save_surrogate,
+    start_surrogate,
+    trace_surrogate,
+)
 from surrogates.errors import NotFittedError, PersistenceError
 from surrogates.estimators import ResidualSurrogate
 from surrogates.layer_law import LayerLaw
 from surrogates.persistence import saved_records
-from surrogates.pretrained import SURROGATE, start_records
+from surrogates.pretrained import SURROGATE, TRACE_SURROGATE, start_records, traced_records
 
 RECORDS = synthetic_records(25, np.random.default_rng(0))
 WEIGHTS = np.linspace(0.1, 2.0, 25)
@@ -113,6 +125,66 @@ def test_a_missing_part_is_named(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(PersistenceError, match="lacks weights"):
         load_surrogate(path)
+
+
+def traces(n):
+    """Networks of both stages."""
+    traced = [replace(record, stage=Stage.TRACED, lut=1.1 * record.lut) for record in RECORDS[:n]]
+    return [*RECORDS[:n], *traced]
+
+
+@pytest.mark.parametrize("n", [3, 25])
+def test_a_surrogate_of_traces_round_trip(tmp_path, n):
+    saved = TraceSurrogate(seed=2).fit(traces(n))
+    save_surrogate(saved, tmp_path / "traces.json.gz")
+    loaded = load_trace_surrogate(tmp_path / "traces.json.gz")
+    assert (loaded.version, loaded.parameters, loaded.records) == (saved.version, saved.parameters, saved.records)
+    assert loaded.settings == saved.settings
+    asked = [record for record in traces(25) if record.stage == Stage.TRACED]
+    one, other = saved.predict(asked), loaded.predict(asked)
+    for target in TARGETS:
+        for field in ("mean", "std", "log_std", "lower", "upper"):
+            np.testing.assert_array_equal(getattr(one, field)[target], getattr(other, field)[target])
+    assert saved_records(tmp_path / "traces.json.gz") == list(saved.records)
+
+
+def test_surrogates_of_traces_and_of_descriptions_are_not_mixed_up(tmp_path):
+    paths = tmp_path / "traces.json", tmp_path / "descriptions.json"
+    save_surrogate(TraceSurrogate().fit(traces(4)), paths[0])
+    save_surrogate(fit_surrogate(RECORDS[:5], "ridge"), paths[1])
+    with pytest.raises(PersistenceError, match=r"is a surrogates.TraceSurrogate, not a surrogates.ResidualSurrogate"):
+        load_surrogate(paths[0])
+    with pytest.raises(PersistenceError, match=r"is a surrogates.ResidualSurrogate, not a surrogates.TraceSurrogate"):
+        load_trace_surrogate(paths[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 1}, "schema 1, this version reads 3; load it with"),
+        ({"version": "0" * 16}, "fit a new surrogate"),
+        ({"parameters": {}}, "damaged: KeyError"),
+        ({"settings": {"lut": {}}}, "damaged: KeyError"),
+        ({"records": [{"schema": 99}]}, "records cannot be read"),
+    ],
+)
+def test_other_files_of_traces_are_refused_with_advice(tmp_path, change, message):
+    path = tmp_path / "traces.json"
+    save_surrogate(TraceSurrogate().fit(traces(4)), path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(PersistenceError, match=message):
+        load_trace_surrogate(path)
+
+
+def test_the_surrogate_of_traces_of_the_package_is_fitted_on_its_records():
+    fitted, shipped = TraceSurrogate().fit(traced_records()), trace_surrogate()
+    with as_file(files("surrogates.pretrained") / TRACE_SURROGATE) as path:
+        assert load_trace_surrogate(path).version == fitted.version == shipped.version
+    asked = [record for record in fitted.records if record.stage == Stage.TRACED]
+    one, other = fitted.predict(asked), shipped.predict(asked)
+    for target in TARGETS:
+        np.testing.assert_allclose(one.mean[target], other.mean[target], rtol=1e-3)
+    assert trace_surrogate(seed=1).version != shipped.version
 
 
 def test_records_survive_a_version_that_does_not(tmp_path):
