@@ -24,10 +24,14 @@ EPSILON = 1e-3  # added to variances: an output that hardly varies is not blown 
 
 @final
 class Folding(nn.Module):
-    """Scale and shift of `n_out` outputs of P members; `normalised` says of which members, the others keep theirs."""
+    """Scale and shift of `n_out` outputs of P members; `normalised` says of which members, the others keep theirs.
 
-    def __init__(self, normalised: Sequence[bool], n_out: int) -> None:
+    `group` is that of the layer's `Contraction`.
+    """
+
+    def __init__(self, normalised: Sequence[bool], n_out: int, group: int) -> None:
         super().__init__()
+        self.group = group
         shape = len(normalised), 1, n_out
         self.gamma = nn.Parameter(torch.ones(shape))
         self.beta = nn.Parameter(torch.zeros(shape))
@@ -48,7 +52,8 @@ class Folding(nn.Module):
         """Folded weights (P, n_in, n_out) and biases (P, 1, n_out), by the statistics of `sums` if they are given."""
         mean, variance = (self.mean, self.variance) if sums is None else _statistics(sums)
         factor = torch.where(self.normalised, self.gamma / torch.sqrt(variance + EPSILON), 1.0)
-        return scaled(weight, factor), torch.where(self.normalised, self.beta + (bias - mean) * factor, bias)
+        shifted = torch.where(self.normalised, self.beta + (bias - mean) * factor, bias)
+        return scaled(weight, factor, self.group), shifted
 
 
 @final

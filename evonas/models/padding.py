@@ -62,6 +62,13 @@ def _settled(spec: ModelSpec) -> set[int]:
     return found
 
 
+def flattened_channels(spec: ModelSpec, index: int) -> int | None:
+    """Channels of the image whose flattened words part `index` reads; None if it reads other words."""
+    (source, *_) = spec.sources[index]
+    flattened = source >= 0 and spec.layers[source].kind == "flatten"
+    return spec.shapes[spec.sources[source][0] + 1][1] if flattened else None
+
+
 def widest(specs: Sequence[ModelSpec]) -> ModelSpec:
     """The network with the largest width of each layer, for specs of one structure; its bits mean nothing."""
     first, settled = specs[0], _settled(specs[0])

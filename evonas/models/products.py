@@ -4,6 +4,10 @@ The order in which torch sums over rows depends on how many columns there are; t
 libraries that torch uses on processors, once it is as large as `product` makes it: small ones have kernels of their
 own, and what is small depends on the processor. A member that trains beside wider ones therefore gets the gradients
 that it would get alone (tested in `tests/properties/test_stacks.py`).
+
+A product sums its first 256 terms, then the next. Where members have different channels at each of several places, the
+terms of the narrow are in other blocks than they would be alone. Sums that are not exact in any order are then taken in
+groups: over the channels of one place, whose zeros are behind the others, and place after place.
 """
 
 from __future__ import annotations
@@ -36,9 +40,27 @@ def _filled(x: Tensor, rows: int, columns: int) -> Tensor:
     return nn.functional.pad(x, (0, beside, 0, below)) if below or beside else x
 
 
+def product_in_groups(a: Tensor, b: Tensor, bias: Tensor, group: int) -> Tensor:
+    """As `product`, summed over so many terms after so many."""
+    sums = bias
+    for first in range(0, a.shape[2], group):
+        sums = sums + product(a[:, :, first : first + group], b[:, first : first + group])
+    return sums
+
+
 def over_rows(x: Tensor) -> Tensor:
     """Sums of x (P, rows, n) over its rows, (P, 1, n)."""
     return product(torch.ones(len(x), _ROWS, x.shape[1], dtype=x.dtype, device=x.device), x)[:, :1]
+
+
+def over_rows_in_groups(x: Tensor, group: int) -> Tensor:
+    """Likewise, so many rows after so many, of which there is a multiple."""
+    members, _, columns = x.shape
+    sums = over_rows(x.reshape(-1, group, columns)).view(members, -1, columns)
+    total = sums[:, :1]
+    for place in range(1, sums.shape[1]):
+        total = total + sums[:, place : place + 1]
+    return total
 
 
 @final
@@ -61,33 +83,37 @@ multiplied: Callable[[Tensor, Tensor], Tensor] = _Product.apply
 @final
 class _Affine(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, group: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return product(x, weight, bias)
+        return product_in_groups(x, weight, bias, group) if group else product(x, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
         of_x = product(grads[0], weight.transpose(1, 2)) if ctx.needs_input_grad[0] else None
-        return of_x, product(x.transpose(1, 2), grads[0]), over_rows(grads[0])
+        return of_x, product(x.transpose(1, 2), grads[0]), over_rows(grads[0]), None
 
 
-affine: Callable[[Tensor, Tensor, Tensor], Tensor] = _Affine.apply
-"""Sums (P, rows, n_out) of x (P, rows, n_in), weights (P, n_in, n_out) and biases (P, 1, n_out)."""
+affine: Callable[[Tensor, Tensor, Tensor, int], Tensor] = _Affine.apply
+"""Sums (P, rows, n_out) of x (P, rows, n_in), weights (P, n_in, n_out) and biases (P, 1, n_out).
+
+In groups of so many inputs, or, if that is 0, in any order.
+"""
 
 
 @final
 class _Scaled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, factor: Tensor) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, factor: Tensor, group: int) -> Tensor:
         ctx.save_for_backward(weight, factor)
+        ctx.group = group
         return weight * factor
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None]:
         weight, factor = ctx.saved_tensors
-        return grads[0] * factor, over_rows(grads[0] * weight)
+        return grads[0] * factor, over_rows_in_groups(grads[0] * weight, ctx.group), None
 
 
-scaled: Callable[[Tensor, Tensor], Tensor] = _Scaled.apply
-"""Weights (P, n_in, n_out) times a factor (P, 1, n_out)."""
+scaled: Callable[[Tensor, Tensor, int], Tensor] = _Scaled.apply
+"""Weights (P, n_in, n_out) times a factor (P, 1, n_out), whose gradient is summed in groups of so many inputs."""

@@ -37,7 +37,8 @@ class StackedDense(nn.Module):
     """One layer of P members; a convolution is dense on the words under its window.
 
     `normalised` says which members have batch normalisation; a linear layer has none. Members of different widths are
-    in the `room` of the widest, where `rows` are the words that each has weights for (`evonas.models.padding`).
+    in the `room` of the widest, where `rows` are the words that each has weights for (`evonas.models.padding`); of a
+    flattened image, `group` of these are the channels of one place.
     """
 
     def __init__(
@@ -47,13 +48,14 @@ class StackedDense(nn.Module):
         normalised: Sequence[bool] = (),
         room: LayerSpec | None = None,
         rows: Sequence[NDArray[np.intp]] = (),
+        group: int | None = None,
     ) -> None:
         super().__init__()
         self.specs = tuple(specs)
         room = room or specs[0]
         n_in, n_out = room.fan_in, room.n_out
         self.rows = tuple(map(torch.from_numpy, rows)) or (torch.arange(n_in),) * len(specs)
-        self.contraction = Contraction(room)
+        self.contraction = Contraction(room, group)
         weights, mask = torch.zeros(len(specs), n_in, n_out), torch.zeros(len(specs), n_in, n_out)
         for member, (spec, generator) in enumerate(zip(specs, generators, strict=True)):
             # He initialisation for what survives pruning (He et al., arXiv 1502.01852)
@@ -84,7 +86,7 @@ class StackedDense(nn.Module):
         self.last = specs[0].activation == "linear"
         self.table = StackedTable(specs) if any(s.table_bits for s in specs) else None
         self.fused = not (self.last or self.leaky or self.table is not None or self.contraction.window is not None)
-        self.folding = Folding(normalised, n_out) if any(normalised) and not self.last else None
+        self.folding = Folding(normalised, n_out, self.contraction.group) if any(normalised) and not self.last else None
 
     mask: Tensor
     weight_limit: Tensor
@@ -117,7 +119,7 @@ class StackedDense(nn.Module):
 
     def _sums(self, x: Tensor) -> Tensor:
         """What normalisation sees (P, batch, n_out): unquantised weights, those that are pruned left out."""
-        return self.contraction.multiply(x, self.weight * self.mask, self.bias)
+        return self.contraction.multiply(x, self.weight * self.mask, self.bias, exact=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised outputs (P, batch, n_out) of quantised inputs (P, batch, n_in)."""

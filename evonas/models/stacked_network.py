@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from evonas.models.fixed_point import FixedPoint
+from evonas.models.padding import flattened_channels, structure, widest
 from evonas.models.padding import rows as rows_of
-from evonas.models.padding import structure, widest
 from evonas.models.quantised_network import QuantisedNetwork
 from evonas.models.quantisers import clamped
 from evonas.models.stacked_dense import StackedDense, column
@@ -70,7 +70,8 @@ class StackedNetwork(nn.Module):
             if layers:
                 room = self.room.layers[index]
                 assert isinstance(room, LayerSpec)
-                self.parts.append(StackedDense(layers, generators, normalised, room, rows[index]))
+                group = flattened_channels(self.room, index)
+                self.parts.append(StackedDense(layers, generators, normalised, room, rows[index], group))
                 signed.append([layer.signed for layer in layers])
             elif operations[0].kind == "softmax":
                 signed.append([False] * len(specs))

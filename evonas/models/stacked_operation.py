@@ -71,7 +71,7 @@ class StackedOperation(nn.Module):
             receivers, senders = ordered_pairs(positions)
             return torch.cat([x[:, :, receivers], x[:, :, senders]], dim=3)
         if self.kind == "broadcast":
-            return x.expand(-1, -1, self.groups, -1)
+            return torch.cat([x] * self.groups, dim=2)  # the gradient of `expand` is summed as torch likes
         if self.kind == "concatenate":
             return torch.cat(list(inputs), dim=3)
         if self.kind == "add":

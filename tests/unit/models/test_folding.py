@@ -113,7 +113,7 @@ def test_sums_are_exact_where_outputs_have_very_different_scales():
 
 
 def test_an_output_that_never_varies_is_not_blown_up():
-    folding = Folding([True], 3)
+    folding = Folding([True], 3, 4)
     folding.measure(torch.full((1, 50, 3), 7.0))
     weight, bias = folding(torch.ones(1, 4, 3), torch.full((1, 1, 3), 7.0))
     assert weight.max() <= 1 / EPSILON**0.5 + 1e-3

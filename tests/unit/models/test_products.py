@@ -52,12 +52,31 @@ def test_a_member_has_the_gradients_that_it_has_alone(n_in, n_out):
         coefficients = torch.zeros(members, 128, outputs)
         coefficients[-1, :, :n_out] = normal(128, n_out, seed=5)
         leaves = [tensor.requires_grad_() for tensor in (x, weight, bias, factor)]
-        (affine(x, scaled(weight, factor), bias) * coefficients).sum().backward()
+        (affine(x, scaled(weight, factor, inputs), bias, 0) * coefficients).sum().backward()
         given = [leaf.grad[-1] for leaf in leaves]
         return [given[0][:, :n_in], given[1][:n_in, :n_out], given[2][:, :n_out], given[3][:, :n_out]]
 
     alone, stacked = gradients(n_in, n_out, 1), gradients(48, 64, 5)
     for one, other in zip(alone, stacked, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("places", "channels"), [(9, 4), (13, 8), (20, 16)])
+def test_members_with_fewer_channels_at_each_place_have_the_bits_that_they_have_alone(places, channels):
+    def found(room, columns, members):
+        x, weight = torch.zeros(members, 40, places, room), torch.zeros(members, places, room, columns)
+        bias, factor = torch.zeros(members, 1, columns), torch.zeros(members, 1, columns)
+        x[-1, ..., :channels] = normal(40, places, channels, seed=1)
+        weight[-1, ..., :channels, :12] = normal(places, channels, 12, seed=2)
+        bias[-1, :, :12], factor[-1, :, :12] = normal(1, 12, seed=3), normal(1, 12, seed=4)
+        leaves = [tensor.requires_grad_() for tensor in (x, weight, bias, factor)]
+        sums = affine(x.flatten(2), scaled(weight.flatten(1, 2), factor, room), bias, room)
+        (sums**2).sum().backward()
+        of_x, of_weight, *others = (leaf.grad[-1] for leaf in leaves)
+        columns_alone = [sums[-1, :, :12], *(other[:, :12] for other in others)]
+        return of_x[..., :channels], of_weight[:, :channels, :12], *columns_alone
+
+    for one, other in zip(found(channels, 12, 1), found(48, 64, 3), strict=True):
         assert torch.equal(one, other)
 
 
@@ -71,6 +90,8 @@ def test_products_are_differentiated_as_torch_does():
             normal(2, 1, 4, seed=4),
         )
     )
-    assert torch.autograd.gradcheck(affine, (x, weight, bias))
-    assert torch.autograd.gradcheck(scaled, (weight, factor))
+    for group in (0, 1, 2, 3):
+        assert torch.autograd.gradcheck(affine, (x, weight, bias, group))
+    for group in (1, 3):
+        assert torch.autograd.gradcheck(scaled, (weight, factor, group))
     assert torch.autograd.gradcheck(multiplied, (x, weight))

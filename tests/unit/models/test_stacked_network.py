@@ -10,6 +10,7 @@ import torch
 from fakes.families import CLIP, FAMILIES, inputs, outputs, space_of, untrained
 
 from evonas.models.stacked_network import StackedNetwork
+from evonas.models.stacked_operation import StackedOperation
 from evonas.tasks import Split
 from evonas.training.recipe import single_threaded
 from evonas.training.trainer import Member, Trained, train
@@ -135,3 +136,36 @@ def test_a_padded_convolution_with_a_stride_is_exact():
     stack = untrained([ModelSpec(5, parts)], [1])
     x = inputs(stack.specs[0], 200, np.random.default_rng(2))
     np.testing.assert_array_equal(outputs(stack, x)[0], stack.export(0).predict(x))
+
+
+@pytest.mark.parametrize(("channels", "widest"), [(4, 12), (6, 10), (7, 31), (16, 32)])
+@pytest.mark.parametrize("kind", ["broadcast", "pairs", "sum", "mean", "concatenate"])
+def test_gradients_of_an_operation_have_the_bits_that_they_have_alone(kind, channels, widest):
+    positions, groups = (1, 6) if kind == "broadcast" else (6, 1)
+    operation = StackedOperation([OperationSpec(kind, groups=groups)], [True])
+    n_operands = 2 if kind == "concatenate" else 1
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(n_operands, 1, 50, positions, channels, generator=generator)
+    parts = 2 if kind in ("pairs", "concatenate") else 1  # of the channels that come out
+
+    def gradients(members, room, wanted):
+        operands = [torch.zeros(members, 50, positions, room) for _ in range(n_operands)]
+        for operand, own in zip(operands, values, strict=True):
+            operand[:1, ..., :channels] = own
+            operand.requires_grad_()
+        joined = operation.join(operands)
+        upstream = torch.zeros(*joined.shape[:3], parts, room)
+        upstream[:1, ..., :channels] = wanted(joined.shape[:3])
+        joined.backward(upstream.flatten(3))
+        return [operand.grad[:1, ..., :channels] for operand in operands]
+
+    drawn = {}
+
+    def wanted(shape):
+        key = shape[1:]
+        if key not in drawn:
+            drawn[key] = torch.randn(1, *key, parts, channels, generator=generator)
+        return drawn[key]
+
+    for one, other in zip(gradients(1, channels, wanted), gradients(3, widest, wanted), strict=True):
+        assert torch.equal(one, other)
