@@ -92,7 +92,7 @@ class TraceSurrogate:
         return {name: correction.settings() for name, correction in self._need().corrections.items()}
 
     def fit(self, records: Iterable[SynthesisRecord]) -> Self:
-        """Learn afresh from networks that have a record of either stage; others are left out. Returns itself.
+        """Learn afresh from networks that have records of both stages; others are left out. Returns itself.
 
         Raises `SurrogateError` if there is no such network, `MixedRecordsError` for several tools.
         """
@@ -114,7 +114,9 @@ class TraceSurrogate:
         tools = sorted({traced.target.tool for traced, _ in found})
         if len(tools) > 1:
             raise MixedRecordsError(f"records of the tools {', '.join(tools)}: fit one surrogate for each tool")
-        pairs, mass = ordered(found, None, "network", lambda pair: records_digest(pair))
+        digested = [(records_digest(pair), pair) for pair in found]
+        examples, mass = ordered(digested, None, "network", lambda example: example[0])
+        digests, pairs = (tuple(part) for part in zip(*examples, strict=True))
         traced = [pair[0] for pair in pairs]
         features, groups = _features(traced), architecture_groups([record.spec for record in traced])
         known, wanted = ({name: _logs([pair[k] for pair in pairs], name) for name in TARGETS} for k in (0, 1))
@@ -127,25 +129,27 @@ class TraceSurrogate:
                 else:
                     corrections[name] = Correction.from_settings(*given, settings[name])
         ends = {name: _ends(known[name], wanted[name]) for name in TARGETS if name not in LEARNT}
-        self._fitted = _Fitted(self._digest(pairs), tools[0], pairs, corrections, ends)
+        self._fitted = _Fitted(self._digest(digests), tools[0], pairs, corrections, ends)
         return self
 
     def predict(self, traced: Sequence[SynthesisRecord]) -> Prediction:
         """Costs of n networks after logic synthesis, each for the target of its record, (n,) by name.
 
         Raises `NotFittedError` before `fit`, `MixedRecordsError` for a record of another stage, and `SurrogateError`
-        for one of another tool.
+        for one of another tool or without flip-flops.
         """
         from surrogates._threadpoolctl import one_thread
 
         fitted = self._need()
         for record in traced:
             check_tool(record.target, fitted.tool)
-            if record.stage != Stage.TRACED or record.ff is None:
+            if record.stage != Stage.TRACED:
                 raise MixedRecordsError(f"a record of stage {record.stage.label}: only traced ones are known here")
+            if record.ff is None:
+                raise SurrogateError("ff = None: the trace must say how many flip-flops there are")
         mean, std, log_std, lower, upper = ({name: np.zeros(len(traced)) for name in TARGETS} for _ in range(5))
         with one_thread():
-            features = _features(traced) if traced else np.zeros((0, len(COMPACT) + len(COLUMNS)))
+            features = _features(traced)
             for name in TARGETS:
                 known = _logs(traced, name)
                 if name in LEARNT:
@@ -166,12 +170,12 @@ class TraceSurrogate:
             raise NotFittedError("this surrogate has no records yet: call fit(records), or take trace_surrogate()")
         return self._fitted
 
-    def _digest(self, pairs: Sequence[Pair]) -> str:
+    def _digest(self, pairs: Sequence[str]) -> str:
         content = {
             **self.parameters,
             "schema": SCHEMA,
             "features": [*COMPACT, *COLUMNS],
-            "pairs": [records_digest(pair) for pair in pairs],
+            "pairs": pairs,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -197,8 +201,15 @@ def _features(traced: Sequence[SynthesisRecord]) -> Floats:
     clocks = np.array([record.target.clock_period_ns for record in traced], dtype=np.float64)
     forms = table_costs(table)
     lut, ff, cycles = (_logs(traced, name) for name in ("lut", "ff", "latency_cycles"))
-    columns = lut, ff, cycles, ff - lut, lut - np.log1p(forms.lut), ff - np.log1p(forms.ff)
-    return np.column_stack([features_of(table, clocks)[:, : len(COMPACT)], *columns])
+    columns = {
+        "traced_lut": lut,
+        "traced_ff": ff,
+        "traced_cycles": cycles,
+        "ff_per_lut": ff - lut,
+        "lut_beyond_form": lut - np.log1p(forms.lut),
+        "ff_beyond_form": ff - np.log1p(forms.ff),
+    }
+    return np.column_stack([features_of(table, clocks)[:, : len(COMPACT)], *(columns[name] for name in COLUMNS)])
 
 
 def _ends(known: Floats, wanted: Floats) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from evonas.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evonas.cli.specs import Shorthand
     from surrogates import HardwareTarget, ModelSpec, Prediction, SynthesisRecord
 
 SHOWN = {
@@ -92,36 +93,49 @@ def predict(
     another surrogate says what logic synthesis will leave of what the arithmetic compiler makes of the weights.
     """
     with guarded():
-        from evonas.cli.network_file import is_network_file, read_network_file
         from evonas.cli.output import emit
-        from evonas.cli.specs import Shorthand, read_spec
-        from surrogates import HardwareTarget, start_surrogate, trace_surrogate
+        from evonas.cli.specs import Shorthand
+        from surrogates import HardwareTarget
 
         name = None if activation is None else activation.value
         shorthand = Shorthand(weight_bits, activation_bits, input_bits, sparsity, name, reuse_factor)
         target = HardwareTarget(part=part, clock_period_ns=clock_period_ns)
-        notes: tuple[str, ...] = ()
-        traced: SynthesisRecord | None = None
-        if trace:
-            traced, notes = _traced(Path(spec), target, shorthand.given())
-            network, prediction = traced.spec, trace_surrogate().predict([traced])
-        else:
-            if is_network_file(Path(spec)):
-                network, notes = read_network_file(Path(spec), target, shorthand)
-            else:
-                network = read_spec(spec, shorthand)
-            prediction = start_surrogate().predict([network], target)
-        data = prediction_data(network, target, prediction) | {"notes": list(notes)}
-        if traced is not None:
-            data["traced"] = {name: getattr(traced, name) for name in (*SHOWN, "latency_ns")}
+        network, data = (_from_trace if trace else _from_description)(spec, target, shorthand)
         if as_json:
             emit(data)
         else:
             _show(network, data, reuse_factor)
 
 
+def _from_description(
+    spec: str, target: "HardwareTarget", shorthand: "Shorthand"
+) -> "tuple[ModelSpec, dict[str, Any]]":
+    """The network that is meant, and what is predicted of it."""
+    from evonas.cli.network_file import is_network_file, read_network_file
+    from evonas.cli.specs import read_spec
+    from surrogates import start_surrogate
+
+    notes: tuple[str, ...] = ()
+    if is_network_file(Path(spec)):
+        network, notes = read_network_file(Path(spec), target, shorthand)
+    else:
+        network = read_spec(spec, shorthand)
+    prediction = start_surrogate().predict([network], target)
+    return network, prediction_data(network, target, prediction) | {"notes": list(notes)}
+
+
+def _from_trace(spec: str, target: "HardwareTarget", shorthand: "Shorthand") -> "tuple[ModelSpec, dict[str, Any]]":
+    """Likewise, with what the arithmetic compiler counts."""
+    from surrogates import trace_surrogate
+
+    traced, notes = _traced(Path(spec), target, shorthand.given())
+    data = prediction_data(traced.spec, target, trace_surrogate().predict([traced])) | {"notes": list(notes)}
+    counted = {name: getattr(traced, name) for name in (*SHOWN, "latency_ns", "tool_version")}
+    return traced.spec, data | {"traced": counted}
+
+
 def prediction_data(network: "ModelSpec", target: "HardwareTarget", prediction: "Prediction") -> dict[str, Any]:
-    """What `evonas predict --json` prints but for notes; the values are of the first network of `prediction`."""
+    """What `evonas predict --json` prints but for notes and traces: values of the first network of `prediction`."""
     values = {
         metric: {
             "value": float(prediction.mean[metric][0]),

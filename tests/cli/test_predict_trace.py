@@ -53,6 +53,7 @@ def test_a_design_is_traced_and_its_synthesis_predicted(evonas, design, tmp_path
         truth = records[Stage.SYNTHESISED.label][name]
         assert values["value"] == pytest.approx(truth, rel=0.25, abs=5)
     assert data["predicted"]["latency_cycles"]["value"] == records[Stage.SYNTHESISED.label]["latency_cycles"]
+    assert data["traced"]["tool_version"] == records[Stage.TRACED.label]["tool_version"]
     assert data["traced"]["latency_ns"] == data["predicted"]["latency_ns"]["value"]
 
 

@@ -138,6 +138,8 @@ def test_what_is_wrong_is_said():
         TraceSurrogate().fit([traced])
     with pytest.raises(MixedRecordsError, match="stage synthesised: only traced ones"):
         fitted().predict([traced, synthesised])
+    with pytest.raises(SurrogateError, match="ff = None: the trace must say"):
+        fitted().predict([replace(traced, ff=None)])
     vitis = HardwareTarget(tool="vitis")
     with pytest.raises(SurrogateError, match=r"target.tool = 'vitis'"):
         fitted().predict([replace(traced, target=vitis)])
