@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from surrogates.training_set import Described, TrainingSet
 
 Law = LayerLaw | GraphLaw
+LawName = Literal["auto", "closed forms"]
+LAWS: tuple[LawName, ...] = get_args(LawName)
 N_FOLDS = 6
 
 

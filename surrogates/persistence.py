@@ -21,7 +21,7 @@ from surrogates.records import Stage, SynthesisRecord
 from surrogates.trace import TraceSurrogate
 
 FORMAT, TRACE_FORMAT = "surrogates.ResidualSurrogate", "surrogates.TraceSurrogate"
-FORMAT_SCHEMA = 3
+FORMAT_SCHEMA = 4
 
 
 def save_surrogate(surrogate: ResidualSurrogate | TraceSurrogate, path: Path | str) -> None:
@@ -58,6 +58,7 @@ def load_surrogate(path: Path | str) -> ResidualSurrogate:
             seed=int(parameters["seed"]),
             stage=Stage[parameters["stage"].upper()],
             foreseen={name: tuple(scores) for name, scores in parameters["foreseen"].items()},
+            law=parameters["law"],
         )
         surrogate.restore(records, np.asarray(content["weights"], dtype=np.float64), content["settings"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

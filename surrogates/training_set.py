@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from surrogates.law_choice import LawName
     from surrogates.layer_law import Flow
     from surrogates.records import Stage, SynthesisRecord
     from surrogates.spec import HardwareTarget, ModelSpec
@@ -38,12 +39,12 @@ class TrainingSet:
     graph: Mapping[str, Floats]
 
     @classmethod
-    def of(cls, records: Sequence[SynthesisRecord], weights: Floats) -> TrainingSet:
+    def of(cls, records: Sequence[SynthesisRecord], weights: Floats, law: LawName = "auto") -> TrainingSet:
         """Lay `records` out in their order; `weights` (n,) belong to them."""
         specs, targets = [record.spec for record in records], [record.target for record in records]
         table = layer_table(specs)
         graph: Mapping[str, Floats] = {}
-        if flow_of(targets[0]) == OURS:
+        if law == "auto" and flow_of(targets[0]) == OURS:
             graph = graph_costs(specs, targets, [record.stage for record in records], table)
         features = features_of(table, np.array([target.clock_period_ns for target in targets], dtype=np.float64))
         return cls(tuple(records), table, features, weights, architecture_groups(specs), graph)

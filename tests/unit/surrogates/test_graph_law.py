@@ -100,6 +100,19 @@ def test_without_it_the_closed_forms_are_the_law(monkeypatch):
     assert without.predict([records[0].spec], TARGET).mean["lut"][0] > 0
 
 
+def test_closed_forms_alone_never_ask_it(graph, monkeypatch, tmp_path):
+    records = told_by_graph()
+    surrogate = fit_surrogate(records, "gp", law="closed forms")
+    expected = surrogate.predict([records[0].spec], TARGET).mean["lut"]
+    assert fit_surrogate(records, "gp").predict([records[0].spec], TARGET).mean["lut"] != expected
+    monkeypatch.setattr("surrogates.graph_law.shipped", lambda: None)
+    save_surrogate(surrogate, tmp_path / "surrogate.json")
+    for again in (fit_surrogate(records, "gp", law="closed forms"), load_surrogate(tmp_path / "surrogate.json")):
+        assert again.version == surrogate.version
+        assert again.predict([records[0].spec], TARGET).mean["lut"] == expected
+    assert surrogate.fresh().fit(records).version == surrogate.version
+
+
 def test_it_says_nothing_of_other_tools():
     vitis = HardwareTarget(tool="vitis")
     records = [replace(r, target=vitis) for r in synthetic_records(30, np.random.default_rng(5))]

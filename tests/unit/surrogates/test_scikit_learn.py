@@ -83,7 +83,7 @@ def test_a_search_over_kinds():
 
 
 def test_surrogates_are_cloned_unfitted():
-    fitted = ResidualSurrogate("ridge", seed=3, foreseen={"lut": (1.0,)}).fit(RECORDS)
+    fitted = ResidualSurrogate("ridge", seed=3, foreseen={"lut": (1.0,)}, law="closed forms").fit(RECORDS)
     found = clone(fitted)
     assert found.get_params() == fitted.get_params()
     assert found.fit(RECORDS).version == fitted.version
@@ -99,9 +99,11 @@ def test_parameters_are_changed_by_name():
     assert surrogate.version == version  # until it is fitted again
     assert surrogate.predict(random_specs(2, np.random.default_rng(0)), HardwareTarget()).version == version
     assert surrogate.fit(RECORDS).version == ResidualSurrogate("gp", seed=1).fit(RECORDS).version
-    with pytest.raises(SurrogateError, match="depth: no such parameter; there are kind, seed, stage, foreseen"):
+    with pytest.raises(SurrogateError, match="depth: no such parameter; there are kind, seed, stage, foreseen, law"):
         surrogate.set_params(depth=2)
     with pytest.raises(SurrogateError, match="kind = 'best'"):
         surrogate.set_params(kind="best")
+    with pytest.raises(SurrogateError, match="law = 'physics': must be one of auto, closed forms"):
+        surrogate.set_params(law="physics")
     transfer = TransferSurrogate(surrogate, HardwareTarget()).set_params(stage=Stage.CSYNTH)
     assert (transfer.stage, transfer.base) == (Stage.CSYNTH, surrogate)

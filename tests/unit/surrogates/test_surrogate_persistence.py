@@ -90,7 +90,7 @@ def test_the_bytes_depend_on_the_content_alone(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 1}, "schema 1, this version reads 3; load it with"),
+        ({"schema": 1}, "schema 1, this version reads 4; load it with"),
         ({"format": "other"}, "not a saved surrogate"),
         ({"version": "0" * 16}, "fit a new surrogate"),
         ({"parameters": {"kind": "magic", "seed": 0, "stage": "synthesised"}}, "damaged"),
@@ -161,7 +161,7 @@ def test_surrogates_of_traces_and_of_descriptions_are_not_mixed_up(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 1}, "schema 1, this version reads 3; load it with"),
+        ({"schema": 1}, "schema 1, this version reads 4; load it with"),
         ({"version": "0" * 16}, "fit a new surrogate"),
         ({"parameters": {}}, "damaged: KeyError"),
         ({"settings": {"lut": {}}}, "damaged: KeyError"),
