@@ -3,7 +3,8 @@
 Strategy "resource" (here "reuse"): n_in * n_out / R multipliers take R weights each, one after the other, from block
 RAM, chosen by counters; sums wait in registers of the width of a word. Strategy "latency" (here
 "distributed_arithmetic"), and R = 1: every product by itself, as additions where the constant has few digits and in a
-DSP slice where it has many.
+DSP slice where it has many. At each of several positions, words that are read one after the other ("stream") meet the
+same products; else each position has products of its own, or takes its turn at multipliers.
 
 The constants were read off two public sets of single dense layers with words of 16 bits, wa-hls4ml-search (Vitis HLS)
 and N-TORC (Vivado HLS, word after word), see `experiments/benchmarks/surrogates`. They give cycles, interval, DSP
@@ -33,6 +34,7 @@ WIDEST_CHOICE = 256  # inputs; with more, sums are addressed otherwise
 LONG_TURNS, LONG_WORDS = 256, 6.0  # from so many turns on, words of a register for each turn, if products are beside
 CONTROL_LUT, STREAMED_CONTROL_LUT = 4500.0, 200.0
 CONTROL_FF = 113.0
+STREAMED_TURN, STREAMED_ENDS = 10.0, 2.0  # cycles of a position beside its turns, and positions to begin and to end
 SHIFTED_8 = 0.75  # share of 8-bit constants whose products are shifts and additions,
 SHIFTED_PER_BIT = 0.655  # and how it falls with each further bit
 NARROW_8, NARROW_PER_BIT = 0.53, 0.574  # likewise of products by themselves that cross no register
@@ -43,10 +45,10 @@ def multipliers(table: LayerTable) -> Floats:
     return np.ceil(table.weights / table.reuse)
 
 
-def dsp(table: LayerTable) -> Floats:
+def dsp(table: LayerTable, *, stream: bool = False) -> Floats:
     """DSP slices: one for each shared multiplier of wide enough weights, and for constants of many digits."""
     wide = np.where(table.weight_bits >= NARROWEST_IN_DSP, multipliers(table), 0.0)
-    return np.where(_shared(table), wide, table.copies * table.nonzero * _in_dsp(table))
+    return np.where(_shared(table), wide, _products(table, stream) * _in_dsp(table))
 
 
 def bram_18k(table: LayerTable) -> Floats:
@@ -57,18 +59,25 @@ def bram_18k(table: LayerTable) -> Floats:
     return np.where(_shared(table), np.ceil(multipliers(table) * table.weight_bits / width) + 1, 0.0)
 
 
-def interval(table: LayerTable) -> Floats:
-    """Cycles from one input to the next: R for each position."""
-    return np.where(_shared(table), table.reuse * table.copies, 1.0)
+def interval(table: LayerTable, *, stream: bool = False) -> Floats:
+    """Cycles from one input to the next: R for each position, in a stream with those of `cycles`."""
+    turns = table.reuse * table.copies
+    if stream:
+        turns = np.where(table.copies > 1, _streamed_turns(table), turns)
+    return np.where(_shared(table), turns, table.copies if stream else 1.0)
 
 
 def cycles(table: LayerTable, *, stream: bool = False) -> Floats:
     """Clock cycles from input to output: R for each position and two to begin and to end.
 
-    An interface that reads and writes word after word takes more, for words in groups.
+    An interface that reads and writes word after word takes more, for words in groups; with several positions the
+    multipliers stand still between them.
     """
-    alone = np.where(_shared(table), table.reuse * table.copies + 2, 1.0)
-    return alone + (5 + table.n_in / 16 if stream else 0.0)
+    turns = table.reuse * table.copies + 2
+    if not stream:
+        return np.where(_shared(table), turns, 1.0)
+    alone = np.where(_shared(table), turns, table.copies) + 5 + table.n_in / 16
+    return np.where(_shared(table) & (table.copies > 1), _streamed_turns(table), alone)
 
 
 def lut(table: LayerTable, *, stream: bool = False) -> Floats:
@@ -83,7 +92,7 @@ def lut(table: LayerTable, *, stream: bool = False) -> Floats:
     digits = table.in_bits + 4 * np.maximum(table.weight_bits - 4, 0)  # bits added for a product of shifts
     in_dsp = _in_dsp(table)
     alone = in_dsp * 1.5 * table.in_bits + (1 - in_dsp) * digits
-    return np.where(_shared(table), shared, table.copies * table.nonzero * alone)
+    return np.where(_shared(table), shared, _products(table, stream) * alone)
 
 
 def ff(table: LayerTable, *, stream: bool = False) -> Floats:
@@ -91,7 +100,7 @@ def ff(table: LayerTable, *, stream: bool = False) -> Floats:
 
     An interface that takes word after word holds four copies of the input.
     """
-    sums, products = table.in_bits * table.n_out * (3.4 if stream else 1.0), table.copies * table.nonzero
+    sums, products = table.in_bits * table.n_out * (3.4 if stream else 1.0), _products(table, stream)
     narrow = np.minimum(NARROW_8 * NARROW_PER_BIT ** (table.weight_bits - 8), 1.0)
     kept = np.where(table.unrolled, np.minimum(0.28 * table.weight_bits, 3.0), 0.56 * table.in_bits * (1 - narrow))
     words = np.where(table.reuse < table.n_in, BESIDE_FF, 1.0) * multipliers(table) + _turns(table)
@@ -102,6 +111,16 @@ def ff(table: LayerTable, *, stream: bool = False) -> Floats:
 
 def _shared(table: LayerTable) -> NDArray[np.bool_]:
     return ~table.unrolled & (table.reuse > 1)
+
+
+def _products(table: LayerTable, stream: bool) -> Floats:
+    """Products by themselves, each of a weight that is not zero."""
+    return table.nonzero * (1.0 if stream else table.copies)
+
+
+def _streamed_turns(table: LayerTable) -> Floats:
+    """Cycles of several positions at shared multipliers, which a stream brings one after the other."""
+    return (table.reuse + STREAMED_TURN) * (table.copies + STREAMED_ENDS)
 
 
 def _turns(table: LayerTable) -> Floats:

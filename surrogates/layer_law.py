@@ -61,6 +61,8 @@ _STREAMED: Mapping[str, Callable[[LayerTable], Floats]] = {
     **_HIGH_LEVEL,
     "lut": partial(high_level_synthesis.lut, stream=True),
     "ff": partial(high_level_synthesis.ff, stream=True),
+    "dsp": partial(high_level_synthesis.dsp, stream=True),
+    "initiation_interval": lambda table: slowest(table, high_level_synthesis.interval(table, stream=True)),
 }
 _FORMS: Mapping[Flow, Mapping[str, Callable[[LayerTable], Floats]]] = {
     "openrtl": _OURS, "io_parallel": _HIGH_LEVEL, "io_stream": _STREAMED

@@ -45,6 +45,39 @@ def test_counts_are_those_of_the_tool(layer, found):
     assert tuple(float(count[0]) for count in counts) == found
 
 
+def at_positions(spec, length):
+    return ModelSpec(spec.input_bits, (replace(spec.layers[0], positions=length),))
+
+
+# convolutions of N-TORC, as Vivado HLS reported them: words for one output, outputs, R, length; DSP, cycles
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [
+        ((3, 16, 3, 128), (16, 1690)),
+        ((3, 32, 96, 256), (1, 27348)),
+        ((48, 16, 96, 16), (8, 1908)),
+        ((96, 32, 96, 256), (32, 27348)),
+    ],
+)
+def test_a_stream_brings_positions_one_after_the_other(layer, found):
+    *shape, reuse, length = layer
+    table = layer_table([at_positions(shared(*shape, 16, reuse), length)])
+    assert (forms.dsp(table, stream=True)[0], forms.cycles(table, stream=True)[0]) == found
+    assert forms.interval(table, stream=True) == forms.cycles(table, stream=True)
+    assert forms.cycles(table) == reuse * length + 2  # all words at once
+
+
+def test_products_by_themselves_serve_all_positions_of_a_stream_and_one_otherwise():
+    one, many = (layer_table([at_positions(unrolled(9, 16, 12), length)]) for length in (1, 64))
+    for form in (forms.dsp, forms.lut, forms.ff):
+        assert form(many, stream=True) == form(one, stream=True)
+        assert form(many)[0] > 32 * form(one)[0]
+    cycles = [forms.cycles(table, stream=True)[0] for table in (one, many)]
+    assert cycles[1] - cycles[0] == 63
+    assert forms.interval(many, stream=True) == 64
+    assert forms.interval(many) == 1
+
+
 def test_more_multipliers_cost_more_cells_and_fewer_cycles():
     table = layer_table([shared(64, 32, 8, reuse) for reuse in (2, 8, 32)])
     for cells in (forms.lut(table), forms.ff(table), forms.dsp(table), forms.bram_18k(table)):
@@ -63,6 +96,7 @@ def test_the_slowest_layer_sets_the_interval_and_cycles_add_up():
     first, second = LayerSpec(16, 8, 6, 8, "relu", 0.0, "reuse", 16), LayerSpec(8, 4, 6, 0, "linear", 0.0, "reuse", 4)
     table = layer_table([ModelSpec(8, (first, second))])
     assert table.total(closed_form(table, "initiation_interval", "io_parallel")) == 16
+    assert table.total(closed_form(table, "initiation_interval", "io_stream")) == 16
     assert exact_part(table, "latency_cycles", "io_parallel") == 16 + 2 + 4 + 2
     assert exact_part(table, "latency_cycles") != 16 + 2 + 4 + 2  # our own Verilog has another schedule
 
