@@ -41,8 +41,10 @@ SYNTHESISED_SHARES = ((1_000, 0.3), (4_000, 0.17), (12_000, 0.07), (40_000, 0.00
 
 
 def make(_context: None, seed: int, number: int, scratch: str) -> list[dict[str, Any]]:
-    """All networks of a unit, each as plain data."""
+    """All networks of a unit, each as plain data; none if all that were drawn are too small or too large."""
     chosen = unit(seed, number)
+    if not chosen.phenotypes:
+        return []
     data = rows(chosen, seed)
     made = []
     for place, network in enumerate(_networks(chosen, data, seed)):
