@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     Costs = Mapping[str, Floats]
 
 TARGETS = ("lut", "ff", "dsp", "latency_cycles")
+SIZES = ((0, 1_000), (1_000, 5_000), (5_000, 40_000), (40_000, 1_000_000))
 HEAD = "| | LUT | FF | DSP exact | cycles exact | LUT ranks | 90 % LUT | 90 % FF |\n|---|---|---|---|---|---|---|---|"
 
 
@@ -126,13 +127,24 @@ def table(
     print(row("**start surrogate**", test, found.mean, (found.lower, found.upper)))
     own_traces = of_traces.predict(traced)
     print(row("**traced first**", test, own_traces.mean, (own_traces.lower, own_traces.upper)))
-    origins = shipped_dataset([Stage.SYNTHESISED]).origins
-    named = [origins[r.spec.digest].family if r.spec.digest in origins else "" for r in test]
-    for family in sorted(set(named)) if families else ():
-        own = [place for place, name in enumerate(named) if name == family]
+    for name, places in groups(test, forms["lut"], families=families).items():
         both = found.mean, found.lower, found.upper
-        mean, low, high = ({name: column[own] for name, column in part.items()} for part in both)
-        print(row(f"{family} ({len(own)})", [test[place] for place in own], mean, (low, high)))
+        mean, low, high = ({target: column[places] for target, column in part.items()} for part in both)
+        print(row(f"{name} ({len(places)})", [test[place] for place in places], mean, (low, high)))
+
+
+def groups(test: Sequence[SynthesisRecord], lut: Floats, *, families: bool) -> dict[str, list[int]]:
+    """Places of the networks by size, as the closed form of `lut` has it, and by family."""
+    found: dict[str, list[int]] = {f"{low:,} to {high:,} LUTs": [] for low, high in SIZES}
+    for place, cells in enumerate(lut):
+        for low, high in SIZES:
+            if low <= cells < high:
+                found[f"{low:,} to {high:,} LUTs"].append(place)
+    origins = shipped_dataset([Stage.SYNTHESISED]).origins if families else {}
+    named = [(origins[r.spec.digest].family, place) for place, r in enumerate(test) if r.spec.digest in origins]
+    for family, place in sorted(named):
+        found.setdefault(family, []).append(place)
+    return {name: places for name, places in found.items() if places}
 
 
 def main() -> None:
