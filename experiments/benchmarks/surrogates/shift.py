@@ -2,25 +2,23 @@
 
     python experiments/benchmarks/surrogates/shift.py [--family mlp] [--searches 40]
 
-Searches replayed over the traced networks of the data set that the package ships: each starts from 40 of one target,
-then four times chooses eight, three quarters from its predicted front, and learns what they cost. The front is of as
-much capacity (bits of weights that are not zero) for as few predicted LUTs as possible, which favours networks that are
-predicted too cheap. Searches start anywhere, or, which is a shift, among the largest networks. The layer-graph network,
-which has learnt from these networks, is left out.
+Searches replayed over trained and traced networks of the data set that the package ships: each starts from 40 of one
+target, then four times chooses eight, three quarters from its predicted front, and learns what they cost. The front is
+of as much capacity (bits of weights that are not zero) for as few predicted LUTs as possible, which favours networks
+that are predicted too cheap. Searches start anywhere, or, which is a shift, among the largest networks. The layer-graph
+network, which has learnt from these networks, is left out.
 """
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
 import numpy as np
 
 from surrogates import Stage, SynthesisRecord, predict_records, shipped_dataset
 from surrogates.estimators import KINDS, ResidualSurrogate
 from surrogates.metrics import relative_errors
-from surrogates.recalibration import recalibrate
 from surrogates.table import layer_table
 
 if TYPE_CHECKING:
@@ -32,12 +30,14 @@ START, CHOSEN, OF_FRONT, FRONT, ROUNDS = 40, 8, 6, 12, 4
 TARGETS = ("lut", "ff", "latency_cycles")
 
 
-def pool(family: str) -> list[SynthesisRecord]:
-    """The traced networks of a family, of the target that most of them have."""
+def pool(family: str, most: int) -> list[SynthesisRecord]:
+    """Trained and traced networks of a family, of the target that most of them have: `most` of these at random."""
     dataset = shipped_dataset([Stage.TRACED])
-    found = [r for r in dataset.records if r.stage == Stage.TRACED and dataset.origin(r.spec).family == family]
+    found = [r for r in dataset.of(Stage.TRACED, weights="trained") if dataset.origin(r.spec).family == family]
     targets = [record.target for record in found]
-    return [record for record in found if record.lut > 0 and record.target == max(targets, key=targets.count)]
+    usual = max(targets, key=targets.count)
+    kept = [record for record in found if record.lut > 0 and record.target == usual]
+    return [kept[row] for row in np.sort(np.random.default_rng(0).permutation(len(kept))[:most])]
 
 
 def front(capacity: Floats, lut: Floats) -> list[int]:
@@ -74,10 +74,9 @@ def search(records: list[SynthesisRecord], kind: str, rng: np.random.Generator, 
         others = np.setdiff1d(np.arange(len(left)), chosen)
         picks = [*rng.permutation(chosen)[:OF_FRONT], *rng.permutation(others)[: CHOSEN - OF_FRONT]]
         fresh = [tested[place] for place in picks]
-        with patch("surrogates.recalibration._held_out", return_value=({}, "")):  # which takes time and is not needed
-            renewed, _ = recalibrate(surrogate, known, fresh, ["front"] * len(fresh))
         known, left = [*known, *fresh], np.delete(left, picks)
-        surrogate = renewed if told else surrogate.fresh().fit(known)
+        scores = predict_records(surrogate, fresh).scores(fresh) if told else {}
+        surrogate = surrogate.fresh(scores).fit(known)
     return found
 
 
@@ -87,8 +86,9 @@ def main() -> None:
     parser.add_argument("--family", default="mlp")
     parser.add_argument("--kind", choices=KINDS, default="gp")
     parser.add_argument("--searches", type=int, default=40)
+    parser.add_argument("--networks", type=int, default=1000, help="at most so many to search among")
     options = parser.parse_args()
-    records = pool(options.family)
+    records = pool(options.family, options.networks)
     print(f"{len(records)} networks, {options.searches} searches, kind {options.kind}")
     print("\n| start | intervals | | " + " | ".join(f"{turn}" for turn in range(ROUNDS + 1)) + " |")
     print("|---" * (ROUNDS + 4) + "|")
